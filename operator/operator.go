@@ -1,0 +1,132 @@
+package operator
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// ErrCancelled is returned by Writer and Runtime calls of a subtask that is being cancelled; an operator passes it on.
+var ErrCancelled = errors.New("subtask cancelled")
+
+// ID identifies an operator or a vertex: 16 bytes, shown as 32 lower-case hex digits.
+type ID [16]byte
+
+// String returns the 32 hex digits.
+func (id ID) String() string { return hex.EncodeToString(id[:]) }
+
+// ParseID reads what String wrote.
+func ParseID(s string) (ID, error) {
+	var id ID
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != len(id) {
+		return id, fmt.Errorf("parse id %q: want 32 hex digits", s)
+	}
+	copy(id[:], b)
+	return id, nil
+}
+
+// Input is the head of an operator or of a chain; it is also what an operator emits to.
+type Input interface {
+	// Batch processes the records of b; the watermark in b is not looked at. See the package comment for who owns b.
+	Batch(b Batch) error
+	// Watermark says that event time has reached t; t only grows.
+	Watermark(t int64) error
+	// End says that the bounded input is complete. Watermark(MaxWatermark) was called before it.
+	End() error
+}
+
+// Operator is one instance of an operator in one subtask.
+type Operator interface {
+	// Input returns input i (0 for one-input operators); nil for sources.
+	Input(i int) Input
+	// ProcessingTime is called at or soon after the time last asked for by Runtime.WakeAt, with the current time.
+	ProcessingTime(now int64) error
+	// Close releases what the operator holds. It is called once, after End or when the subtask fails or is cancelled.
+	Close() error
+}
+
+// Source is an operator without inputs; the subtask calls Poll in its loop between mails.
+type Source interface {
+	Operator
+	// Poll reads at most one batch and emits it to the output. It does not block. wait is how long the subtask may sleep
+	// before it polls again (0: at once; Runtime.Wake ends the sleep early). ended says that no more will come; Poll is
+	// not called again and the subtask sends Watermark(MaxWatermark) and End down the chain itself.
+	Poll() (wait time.Duration, ended bool, err error)
+}
+
+// Committer is an operator whose output becomes visible by a commit: a sink. After End the subtask hands Committables,
+// opaque to the runtime, to the JobMaster, which records them in the epoch log and then has the operator's coordinator
+// commit them.
+type Committer interface {
+	Committables() ([][]byte, error)
+}
+
+// Coordinator is job-wide user code of one operator (split assignment, global commit). It runs once per job, in one task
+// host, outside of slots. Its methods are called one at a time.
+type Coordinator interface {
+	// Handle answers a request that the operator's subtask sent with Runtime.Ask.
+	Handle(subtask int, request []byte) ([]byte, error)
+	// Lost says that subtask was lost and will run again: what it was assigned since the last checkpoint is given back.
+	Lost(subtask int) error
+	// Commit makes committables visible. It is idempotent: after a failure it is called again with the same ones.
+	Commit(committables [][]byte) error
+	// Close releases what the coordinator holds.
+	Close() error
+}
+
+// Factory makes the instance of an operator for one subtask. It may emit nothing yet.
+type Factory func(env *Env) (Operator, error)
+
+// CoordinatorFactory makes an operator's coordinator. env.Subtask is -1.
+type CoordinatorFactory func(env *Env) (Coordinator, error)
+
+// Env is what an operator instance is told about its place, and its way to the runtime.
+type Env struct {
+	// Job is the job's id in hex, JobName its name.
+	Job, JobName string
+	// ID, Name: the operator's.
+	ID   ID
+	Name string
+	// Subtask is the index of the subtask, 0 <= Subtask < Parallelism.
+	Subtask, Parallelism, MaxParallelism int
+	// Attempt counts executions of the subtask from 0.
+	Attempt int
+	// BatchSize is the number of records after which a batch is handed on.
+	BatchSize int
+	// Log has job, operator and subtask bound.
+	Log *slog.Logger
+	// Runtime is nil for coordinators, except for its Context and Counter.
+	Runtime Runtime
+}
+
+// Runtime is what a subtask offers to its operators.
+type Runtime interface {
+	// Context ends when the subtask is cancelled or ends.
+	Context() context.Context
+	// Output is where records for tag go ("" is the main output). Without a consumer they are dropped.
+	Output(tag string) Input
+	// Now is the processing time in Unix milliseconds.
+	Now() int64
+	// WakeAt asks for Operator.ProcessingTime at or after t; an earlier t replaces a later one.
+	WakeAt(t int64)
+	// Wake ends the wait of Source.Poll; safe for concurrent use.
+	Wake()
+	// Ask sends request to the operator's coordinator; reply runs in the subtask's mailbox.
+	Ask(request []byte, reply func(response []byte, err error) error)
+	// Counter returns the operator's counter of that name; counters of the same name are summed into the job's result.
+	Counter(name string) *Counter
+}
+
+// Counter is a number that only grows. Safe for concurrent use.
+type Counter struct{ n atomic.Int64 }
+
+// Add adds n.
+func (c *Counter) Add(n int64) { c.n.Add(n) }
+
+// Value returns the count.
+func (c *Counter) Value() int64 { return c.n.Load() }

@@ -1,0 +1,162 @@
+package state
+
+// Range is the key groups From <= g < To that a subtask owns, of Max in the whole job.
+type Range struct{ From, To, Max int }
+
+// Table maps keys to values for the key groups of one subtask. The hash of a key comes from codec.Key and decides its
+// group; equal keys have equal hashes.
+type Table[K comparable, V any] struct {
+	r      Range
+	clone  func(K) K
+	groups []group[K, V]
+	n      int
+}
+
+type group[K comparable, V any] struct {
+	slots []slot[K, V] // length is a power of two, or 0
+	n     int
+}
+
+type slot[K comparable, V any] struct {
+	hash uint32
+	used bool
+	key  K
+	val  V
+}
+
+const firstSlots = 8
+
+// NewTable makes an empty table. clone copies a key that is inserted, so that it owns its strings; nil keeps it as it is.
+func NewTable[K comparable, V any](r Range, clone func(K) K) *Table[K, V] {
+	return &Table[K, V]{r: r, clone: clone, groups: make([]group[K, V], r.To-r.From)}
+}
+
+// Len is the number of keys.
+func (t *Table[K, V]) Len() int { return t.n }
+
+func (t *Table[K, V]) group(hash uint32) *group[K, V] {
+	return &t.groups[int(uint64(hash)*uint64(t.r.Max)>>32)-t.r.From]
+}
+
+// At finds the value of k, or inserts the zero value and says so. The pointer is good until the next At, Delete or Clear.
+func (t *Table[K, V]) At(hash uint32, k K) (v *V, inserted bool) {
+	g := t.group(hash)
+	mask := uint32(len(g.slots) - 1)
+	if len(g.slots) != 0 {
+		for i := hash & mask; ; i = (i + 1) & mask {
+			s := &g.slots[i]
+			if !s.used {
+				break
+			}
+			if s.hash == hash && s.key == k {
+				return &s.val, false
+			}
+		}
+	}
+	return t.insert(g, hash, k), true
+}
+
+func (t *Table[K, V]) insert(g *group[K, V], hash uint32, k K) *V {
+	if (g.n+1)*10 > len(g.slots)*7 {
+		g.grow()
+	}
+	if t.clone != nil {
+		k = t.clone(k)
+	}
+	s := g.free(hash)
+	s.hash, s.used, s.key = hash, true, k
+	g.n++
+	t.n++
+	return &s.val
+}
+
+// free is the first empty slot of hash's probe sequence.
+func (g *group[K, V]) free(hash uint32) *slot[K, V] {
+	mask := uint32(len(g.slots) - 1)
+	i := hash & mask
+	for g.slots[i].used {
+		i = (i + 1) & mask
+	}
+	return &g.slots[i]
+}
+
+func (g *group[K, V]) grow() {
+	old := g.slots
+	g.slots = make([]slot[K, V], max(firstSlots, 2*len(old)))
+	for i := range old {
+		if old[i].used {
+			*g.free(old[i].hash) = old[i]
+		}
+	}
+}
+
+func (g *group[K, V]) find(hash uint32, k K) int {
+	if g.n == 0 {
+		return -1
+	}
+	mask := uint32(len(g.slots) - 1)
+	for i := hash & mask; ; i = (i + 1) & mask {
+		s := &g.slots[i]
+		if !s.used {
+			return -1
+		}
+		if s.hash == hash && s.key == k {
+			return int(i)
+		}
+	}
+}
+
+// Find returns the value of k, or nil. The pointer is good until the next At, Delete or Clear.
+func (t *Table[K, V]) Find(hash uint32, k K) *V {
+	g := t.group(hash)
+	if i := g.find(hash, k); i >= 0 {
+		return &g.slots[i].val
+	}
+	return nil
+}
+
+// Delete removes k and says whether it was there.
+func (t *Table[K, V]) Delete(hash uint32, k K) bool {
+	g := t.group(hash)
+	at := g.find(hash, k)
+	if at < 0 {
+		return false
+	}
+	// Close the gap: move back every later slot of the run that may stand in it, so that no tombstones are needed.
+	mask := uint32(len(g.slots) - 1)
+	gap := uint32(at)
+	for i := (gap + 1) & mask; g.slots[i].used; i = (i + 1) & mask {
+		if home := g.slots[i].hash & mask; (i-home)&mask >= (i-gap)&mask {
+			g.slots[gap] = g.slots[i]
+			gap = i
+		}
+	}
+	g.slots[gap] = slot[K, V]{}
+	g.n--
+	t.n--
+	return true
+}
+
+// Clear removes all keys and keeps the room.
+func (t *Table[K, V]) Clear() {
+	for i := range t.groups {
+		g := &t.groups[i]
+		if g.n != 0 {
+			clear(g.slots)
+			g.n = 0
+		}
+	}
+	t.n = 0
+}
+
+// All yields every key, in the order of key groups. The table must not be changed meanwhile; the values may be.
+func (t *Table[K, V]) All(yield func(hash uint32, k *K, v *V) bool) {
+	for i := range t.groups {
+		slots := t.groups[i].slots
+		for j := range slots {
+			if s := &slots[j]; s.used && !yield(s.hash, &s.key, &s.val) {
+				return
+			}
+		}
+	}
+}

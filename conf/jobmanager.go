@@ -1,0 +1,43 @@
+package conf
+
+import "strings"
+
+// Options of the JobManager.
+var (
+	JobManagerRpcAddress = textOption("jobmanager.rpc.address",
+		"Address under which the JobManager is reached; on YARN it is set to the container's host.")
+	JobManagerRpcPort = portOption("jobmanager.rpc.port",
+		"Port of the JobManager's RPC endpoint; on YARN any free port is taken.").or(6123)
+	JobManagerRpcBindPort = portOption("jobmanager.rpc.bind-port",
+		"Port the JobManager's RPC endpoint listens on if it is not jobmanager.rpc.port.")
+	JobManagerBindHost = textOption("jobmanager.bind-host",
+		"Address the JobManager's RPC endpoint listens on; unset, all of them (localhost is ignored on YARN).")
+	JobManagerMemoryProcessSize = memoryOption("jobmanager.memory.process.size",
+		"Memory of the JobManager's container, the driver of application mode included.").or(256*Mebibyte).
+		older("jobmanager.memory.flink.size", "jobmanager.heap.size").
+		differs("none in code, 1600m in the shipped config.yaml", "a Go JobManager has no metaspace, code cache or heap to reserve")
+	JobManagerExecutionFailoverStrategy = enumOption("jobmanager.execution.failover-strategy",
+		"What is restarted after a failure: the pipelined region or the full job.", "region", "full").or("region").in(ScopeJob)
+	JobManagerExecutionAttemptsHistorySize = countOption("jobmanager.execution.attempts-history-size",
+		"Earlier attempts kept of each subtask.").or(16).older("job-manager.max-attempts-history-size")
+	JobManagerResourceId = textOption("jobmanager.resource-id",
+		"Name of the JobManager in logs and the REST API.")
+	JobManagerArchiveFsDir = textOption("jobmanager.archive.fs.dir",
+		"Directory to which finished jobs are archived for the HistoryServer; unset, none are.")
+	JobStoreExpirationTime = declare("jobstore.expiration-time", int64Kind,
+		"How long a finished job stays visible.").or(3600).unit("s").
+		where("a whole number, 0 or more", atLeast(int64(0)))
+	JobStoreMaxCapacity = countOption("jobstore.max-capacity",
+		"Finished jobs that stay visible.").or(1000).
+		differs("unlimited, 50 MB of them in memory", "finished jobs are kept in memory only, so their number is bounded")
+	WeftDriverMemoryFraction = fractionOption("weft.driver.memory.fraction",
+		"Share of jobmanager.memory.process.size that the driver of application mode may use.").or(0.4)
+	WeftClusterPlatform = textOption("weft.cluster.platform",
+		"Platform of the cluster's nodes as GOOS/GOARCH; applications are built for it.").or("linux/amd64").
+		where("GOOS/GOARCH, like linux/amd64 or linux/arm64", isPlatform)
+)
+
+func isPlatform(s string) bool {
+	system, arch, ok := strings.Cut(s, "/")
+	return ok && system != "" && arch != "" && !strings.ContainsAny(arch, "/ ") && !strings.Contains(system, " ")
+}

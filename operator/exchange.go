@@ -143,6 +143,9 @@ func (r *keyedRouter[T]) Batch(b Batch) error {
 	v := b.(*Vec[T])
 	r.hash(v)
 	r.dirty = true
+	if len(r.out) == 1 {
+		return r.all(v)
+	}
 	groups := uint64(len(r.target))
 	timed := len(v.TS) != 0
 	for i := range v.V {
@@ -156,6 +159,26 @@ func (r *keyedRouter[T]) Batch(b Batch) error {
 		}
 		if len(p.V) >= r.size {
 			if err := r.send(int(t)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// all is Batch where there is one receiver: records are copied in one go instead of one by one.
+func (r *keyedRouter[T]) all(v *Vec[T]) error {
+	for from := 0; from < len(v.V); {
+		p := r.pending[0]
+		to := min(len(v.V), from+max(1, r.size-len(p.V)))
+		p.V = append(p.V, v.V[from:to]...)
+		p.H = append(p.H, v.H[from:to]...)
+		if len(v.TS) != 0 {
+			p.TS = append(p.TS, v.TS[from:to]...)
+		}
+		from = to
+		if len(p.V) >= r.size {
+			if err := r.send(0); err != nil {
 				return err
 			}
 		}

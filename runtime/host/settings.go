@@ -1,0 +1,21 @@
+package host
+
+import (
+	"fmt"
+
+	"github.com/weftstream/weft/conf"
+	"github.com/weftstream/weft/runtime/task"
+)
+
+// settingsOf takes from the configuration what tasks look at.
+func settingsOf(pairs map[string]string) (task.Settings, error) {
+	c, err := conf.FromMap(pairs)
+	if err != nil {
+		return task.Settings{}, fmt.Errorf("read the configuration of the job: %w", err)
+	}
+	s := task.Settings{BufferTimeout: conf.Get(c, conf.ExecutionBufferTimeoutInterval)}
+	if !conf.Get(c, conf.ExecutionBufferTimeoutEnabled) {
+		s.BufferTimeout = -1
+	}
+	return s, nil
+}

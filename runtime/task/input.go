@@ -1,0 +1,192 @@
+package task
+
+import (
+	"github.com/weftstream/weft/operator"
+)
+
+// valve holds the watermarks of the channels of one input and lets the smallest pass.
+type valve struct {
+	marks []int64
+	low   int64
+}
+
+// add adds a channel and returns its number.
+func (v *valve) add() int {
+	v.low = operator.NoWatermark
+	v.marks = append(v.marks, operator.NoWatermark)
+	return len(v.marks) - 1
+}
+
+// advance notes that a channel has reached w and says whether the input's watermark, which it returns, has grown.
+func (v *valve) advance(channel int, w int64) (int64, bool) {
+	before := v.marks[channel]
+	if w <= before {
+		return v.low, false
+	}
+	v.marks[channel] = w
+	if before > v.low {
+		return v.low, false // another channel holds it back
+	}
+	low := w
+	for _, m := range v.marks {
+		low = min(low, m)
+	}
+	grown := low > v.low
+	v.low = low
+	return low, grown
+}
+
+// input is one input of the head operator: all channels of all edges that lead to it.
+type input struct {
+	in    operator.Input
+	valve valve
+	ended int
+}
+
+// port says where a channel of the gate leads.
+type port struct {
+	in    *input
+	index int // in the valve
+}
+
+// mark passes a channel's watermark on where it counts.
+func (p port) mark(w int64) (low int64, grown bool, err error) {
+	low, grown = p.in.valve.advance(p.index, w)
+	if grown {
+		err = p.in.in.Watermark(low)
+	}
+	return low, grown, err
+}
+
+// end notes the end of a channel, which counts as MaxWatermark; the last one ends the input.
+func (p port) end() (inputEnded bool, err error) {
+	p.in.ended++
+	if _, _, err := p.mark(operator.MaxWatermark); err != nil {
+		return false, err
+	}
+	if p.in.ended < len(p.in.valve.marks) {
+		return false, nil
+	}
+	return true, p.in.in.End()
+}
+
+// guarded is an operator's input that notes that the operator runs. It costs one call per batch and is what names the
+// operator in a panic or an error.
+type guarded struct {
+	in operator.Input
+	t  *Task
+	at int
+}
+
+func (t *Task) guard(at int, in operator.Input) operator.Input { return &guarded{in, t, at} }
+
+func (g *guarded) Batch(b operator.Batch) error {
+	before := g.t.current
+	g.t.current = g.at
+	if err := g.in.Batch(b); err != nil {
+		return g.t.blame(g.at, err)
+	}
+	g.t.current = before
+	return nil
+}
+
+func (g *guarded) Watermark(w int64) error {
+	before := g.t.current
+	g.t.current = g.at
+	if err := g.in.Watermark(w); err != nil {
+		return g.t.blame(g.at, err)
+	}
+	g.t.current = before
+	return nil
+}
+
+func (g *guarded) End() error {
+	before := g.t.current
+	g.t.current = g.at
+	if err := g.in.End(); err != nil {
+		return g.t.blame(g.at, err)
+	}
+	g.t.current = before
+	return nil
+}
+
+// outlet is the router of an edge out of the vertex, counted, and ended once.
+type outlet struct {
+	t      *Task
+	router operator.Router
+	ended  bool
+}
+
+func (o *outlet) Batch(b operator.Batch) error {
+	o.t.meter.written.Add(int64(b.Len()))
+	return o.unblamed(o.router.Batch(b))
+}
+
+func (o *outlet) Watermark(w int64) error { return o.unblamed(o.router.Watermark(w)) }
+
+// End ends the exchange. Operators pass their end on, and the task does so where one doesn't.
+func (o *outlet) End() error {
+	if o.ended {
+		return nil
+	}
+	o.ended = true
+	return o.unblamed(o.router.End())
+}
+
+// unblamed keeps an error of the exchange from being called the operator's that emitted.
+func (o *outlet) unblamed(err error) error {
+	if err != nil {
+		o.t.blame(len(o.t.chain), err)
+	}
+	return err
+}
+
+// side is a side output. Watermarks and the end reach it with those of the main output, and an operator may pass them on
+// itself, too.
+type side struct {
+	in    operator.Input
+	mark  int64
+	ended bool
+}
+
+func (s *side) Batch(b operator.Batch) error { return s.in.Batch(b) }
+
+func (s *side) Watermark(w int64) error {
+	if w <= s.mark {
+		return nil
+	}
+	s.mark = w
+	return s.in.Watermark(w)
+}
+
+func (s *side) End() error {
+	if s.ended {
+		return nil
+	}
+	s.ended = true
+	return s.in.End()
+}
+
+// spread is a main output beside side outputs.
+type spread struct {
+	operator.Input
+	sides []*side
+}
+
+func (s *spread) Watermark(w int64) error {
+	for _, o := range s.sides {
+		if err := o.Watermark(w); err != nil {
+			return err
+		}
+	}
+	return s.Input.Watermark(w)
+}
+
+func (s *spread) End() error {
+	for _, o := range s.sides {
+		if err := o.End(); err != nil {
+			return err
+		}
+	}
+	return s.Input.End()
+}

@@ -1,0 +1,76 @@
+package api
+
+// Vertex is GET /jobs/:jobid/vertices/:vertexid.
+type Vertex struct {
+	ID             string     `json:"id"`
+	Name           string     `json:"name"`
+	Parallelism    int        `json:"parallelism"`
+	MaxParallelism int        `json:"maxParallelism"`
+	Now            int64      `json:"now"`
+	Subtasks       []Subtask  `json:"subtasks"`
+	Aggregated     Aggregated `json:"aggregated"`
+}
+
+// Subtask is the current execution attempt of a subtask.
+type Subtask struct {
+	Subtask       int       `json:"subtask"`
+	Status        string    `json:"status"`
+	Attempt       int       `json:"attempt"`
+	Host          string    `json:"host"`
+	Endpoint      string    `json:"endpoint"`
+	StartTime     int64     `json:"start-time"`
+	EndTime       int64     `json:"end-time"`
+	Duration      int64     `json:"duration"`
+	Metrics       IOMetrics `json:"metrics"`
+	TaskManagerID string    `json:"taskmanager-id"`
+	// StatusDuration is the milliseconds spent in each state that was entered.
+	StatusDuration map[string]int64 `json:"status-duration"`
+	// StartTimeOld is StartTime under its old name.
+	StartTimeOld int64 `json:"start_time"`
+}
+
+// Aggregated is statistics over subtasks: "min", "max", "avg", "sum", "median", "p25", "p75" and "p95" of each metric, and of
+// the time spent in each state.
+type Aggregated struct {
+	Metrics        map[string]map[string]int64 `json:"metrics"`
+	StatusDuration map[string]map[string]int64 `json:"status-duration"`
+}
+
+// SubtaskTimes is GET /jobs/:jobid/vertices/:vertexid/subtasktimes.
+type SubtaskTimes struct {
+	ID       string        `json:"id"`
+	Name     string        `json:"name"`
+	Now      int64         `json:"now"`
+	Subtasks []SubtaskTime `json:"subtasks"`
+}
+
+// SubtaskTime is when a subtask entered each state; 0: never.
+type SubtaskTime struct {
+	Subtask    int              `json:"subtask"`
+	Host       string           `json:"host"`
+	Endpoint   string           `json:"endpoint"`
+	Duration   int64            `json:"duration"`
+	Timestamps map[string]int64 `json:"timestamps"`
+}
+
+// VertexTaskManagers is GET /jobs/:jobid/vertices/:vertexid/taskmanagers.
+type VertexTaskManagers struct {
+	ID           string              `json:"id"`
+	Name         string              `json:"name"`
+	Now          int64               `json:"now"`
+	TaskManagers []VertexTaskManager `json:"taskmanagers"`
+}
+
+// VertexTaskManager is the subtasks of a vertex on one TaskManager.
+type VertexTaskManager struct {
+	Host          string         `json:"host"`
+	Endpoint      string         `json:"endpoint"`
+	Status        string         `json:"status"`
+	StartTime     int64          `json:"start-time"`
+	EndTime       int64          `json:"end-time"`
+	Duration      int64          `json:"duration"`
+	Metrics       IOMetrics      `json:"metrics"`
+	StatusCounts  map[string]int `json:"status-counts"`
+	TaskManagerID string         `json:"taskmanager-id"`
+	Aggregated    Aggregated     `json:"aggregated"`
+}

@@ -4,36 +4,65 @@ import (
 	"github.com/weftstream/weft/operator"
 )
 
-// valve holds the watermarks of the channels of one input and lets the smallest pass.
+// valve holds the watermarks of the channels of one input and lets the smallest pass. Idle channels don't count.
 type valve struct {
-	marks []int64
-	low   int64
+	marks  []int64
+	idle   []bool
+	low    int64
+	asleep bool // all channels are idle
 }
 
 // add adds a channel and returns its number.
 func (v *valve) add() int {
 	v.low = operator.NoWatermark
-	v.marks = append(v.marks, operator.NoWatermark)
+	v.marks, v.idle = append(v.marks, operator.NoWatermark), append(v.idle, false)
 	return len(v.marks) - 1
 }
 
-// advance notes that a channel has reached w and says whether the input's watermark, which it returns, has grown.
+// advance notes that a channel has reached w, or is idle. It returns the input's watermark and whether that is to be
+// passed on: it has grown, or all channels are idle (IdleWatermark), or one of them isn't any more.
 func (v *valve) advance(channel int, w int64) (int64, bool) {
-	before := v.marks[channel]
+	if w == operator.IdleWatermark {
+		return v.sleep(channel)
+	}
+	before, woke := v.marks[channel], v.asleep
+	wasIdle := v.idle[channel]
+	v.idle[channel], v.asleep = false, false
 	if w <= before {
-		return v.low, false
+		return v.low, woke && v.low != operator.NoWatermark
 	}
 	v.marks[channel] = w
-	if before > v.low {
+	if before > v.low && !wasIdle && !woke {
 		return v.low, false // another channel holds it back
 	}
-	low := w
-	for _, m := range v.marks {
-		low = min(low, m)
+	return v.settle(woke)
+}
+
+func (v *valve) sleep(channel int) (int64, bool) {
+	if v.idle[channel] {
+		return v.low, false
+	}
+	v.idle[channel] = true
+	for _, idle := range v.idle {
+		if !idle {
+			return v.settle(false)
+		}
+	}
+	v.asleep = true
+	return operator.IdleWatermark, true
+}
+
+// settle finds the smallest watermark of the channels that aren't idle. The input's never falls.
+func (v *valve) settle(woke bool) (int64, bool) {
+	low := operator.MaxWatermark
+	for i, m := range v.marks {
+		if !v.idle[i] {
+			low = min(low, m)
+		}
 	}
 	grown := low > v.low
-	v.low = low
-	return low, grown
+	v.low = max(v.low, low)
+	return v.low, grown || woke && v.low != operator.NoWatermark
 }
 
 // input is one input of the head operator: all channels of all edges that lead to it.
@@ -55,7 +84,7 @@ func (p port) mark(w int64) (low int64, grown bool, err error) {
 	if grown {
 		err = p.in.in.Watermark(low)
 	}
-	return low, grown, err
+	return low, grown && low != operator.IdleWatermark, err
 }
 
 // end notes the end of a channel, which counts as MaxWatermark; the last one ends the input.
@@ -152,7 +181,7 @@ type side struct {
 func (s *side) Batch(b operator.Batch) error { return s.in.Batch(b) }
 
 func (s *side) Watermark(w int64) error {
-	if w <= s.mark {
+	if w == s.mark || w < s.mark && w != operator.IdleWatermark {
 		return nil
 	}
 	s.mark = w

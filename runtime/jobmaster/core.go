@@ -1,0 +1,172 @@
+package jobmaster
+
+import (
+	"fmt"
+
+	"github.com/weftstream/weft/conf"
+	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/link/linkpb"
+	"github.com/weftstream/weft/operator"
+)
+
+// settings are the options of the core; times are in milliseconds.
+type settings struct {
+	slotTimeout   int64
+	cancelTimeout int64 // 0: never
+	history       int   // failures kept
+}
+
+func settingsOf(c conf.Configuration) settings {
+	return settings{
+		slotTimeout:   conf.Get(c, conf.SlotRequestTimeout).Milliseconds(),
+		cancelTimeout: conf.Get(c, conf.TaskCancellationTimeout).Milliseconds(),
+		history:       max(1, conf.Get(c, conf.WebExceptionHistorySize)),
+	}
+}
+
+// causeTime is how long a failure that follows from something else waits for its cause, in milliseconds.
+const causeTime = 500
+
+// maxText bounds a failure's message and maxStack its stack, in bytes: both go into the result and the epoch log.
+const (
+	maxText  = 4 << 10
+	maxStack = 64 << 10
+)
+
+// core decides. Every method is an event at a time in Unix milliseconds; what follows from it is in actions, which the
+// caller takes, in order, after each event.
+type core struct {
+	*executionGraph
+	settings
+	g  *graph.JobGraph
+	id graph.JobID
+
+	status     linkpb.JobStatus
+	timestamps [StatusCount]int64
+	modified   int64
+
+	slotPool
+	coordination
+	commitment
+	failures   []FailureDetails // newest first
+	truncated  bool
+	suspect    *FailureDetails // a secondary failure that waits for its cause
+	appending  *pendingAppend
+	nextAppend int64
+	done       bool
+
+	// Deadlines, 0 where there is none.
+	slotsBy, causeBy, cancelBy, appendAt, commitAt int64
+
+	actions []action
+}
+
+// newCore makes the core of a job that was submitted now. committed is what an earlier JobMaster of the job has recorded
+// as its output, nil if nothing.
+func newCore(g *graph.JobGraph, s settings, committed *linkpb.TaskUpdate, now int64) (*core, error) {
+	x, err := newExecutionGraph(g, now)
+	if err != nil {
+		return nil, fmt.Errorf("make the execution graph of job %q: %w", g.GetName(), err)
+	}
+	c := &core{executionGraph: x, settings: s, g: g, id: g.ID(), status: initializing, modified: now}
+	c.timestamps[initializing] = now
+	c.byHost = map[string]*host{}
+	c.requests = map[int64]request{}
+	c.recovered = committed
+	return c, nil
+}
+
+func (c *core) emit(a action) { c.actions = append(c.actions, a) }
+
+func (c *core) note(format string, args ...any) {
+	c.emit(noteAction{text: fmt.Sprintf(format, args...)})
+}
+
+// take returns the actions of the events since the last call.
+func (c *core) take() []action {
+	a := c.actions
+	c.actions = nil
+	return a
+}
+
+// start begins the job: its need is declared.
+func (c *core) start(now int64) {
+	c.setStatus(now, created)
+	c.setStatus(now, running)
+	if c.recovered != nil {
+		c.resumeCommit(now)
+		return
+	}
+	c.each(func(e *execution) { c.transition(now, e, execScheduled) })
+	c.require(now, c.slots)
+}
+
+// active says that the job runs and nothing has gone wrong.
+func (c *core) active() bool {
+	return c.status == initializing || c.status == created || c.status == running
+}
+
+// next is when tick has something to do; ok is false while nothing is.
+func (c *core) next() (at int64, ok bool) {
+	for _, t := range []int64{c.slotsBy, c.causeBy, c.cancelBy, c.appendAt, c.commitAt} {
+		if t != 0 && (!ok || t < at) {
+			at, ok = t, true
+		}
+	}
+	return at, ok
+}
+
+// tick does what has become due.
+func (c *core) tick(now int64) {
+	due := func(deadline *int64) bool {
+		if *deadline == 0 || now < *deadline {
+			return false
+		}
+		*deadline = 0
+		return true
+	}
+	if due(&c.slotsBy) {
+		c.slotsTimedOut(now)
+	}
+	if due(&c.causeBy) && c.suspect != nil {
+		c.fail(now, *c.suspect)
+	}
+	if due(&c.cancelBy) {
+		c.cancellationTimedOut(now)
+	}
+	if due(&c.appendAt) {
+		c.appendAgain()
+	}
+	if due(&c.commitAt) {
+		c.sendCommits()
+	}
+}
+
+// defect stops a job whose core has contradicted itself. Its output isn't committed and no result recorded.
+func (c *core) defect(now int64, err error) { c.suspend(now, fmt.Errorf("internal error: %w", err)) }
+
+// suspend gives the job up without a result, so that another JobManager may go on with it.
+func (c *core) suspend(now int64, err error) {
+	if c.done {
+		return
+	}
+	c.note("job %s → %s: %s", c.status, suspended, err)
+	c.status = suspended
+	c.timestamps[suspended], c.modified = now, now
+	c.clearDeadlines()
+	c.done = true
+	c.emit(releaseAction{reason: "the job is suspended: " + err.Error()})
+	c.emit(endAction{err: err})
+}
+
+func (c *core) clearDeadlines() {
+	c.slotsBy, c.causeBy, c.cancelBy, c.appendAt, c.commitAt = 0, 0, 0, 0, 0
+}
+
+// operatorOf shows an operator by name.
+func (c *core) operatorOf(id operator.ID) string {
+	if n := c.operatorName[id]; n != "" {
+		return n
+	}
+	return id.String()
+}

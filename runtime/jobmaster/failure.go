@@ -1,0 +1,166 @@
+package jobmaster
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weftstream/weft/link/linkpb"
+	"github.com/weftstream/weft/runtime/rpc/rpcpb"
+)
+
+// maxConcurrent bounds the failures that are kept beside the one that a job fails for.
+const maxConcurrent = 16
+
+// failure is one that a host reports. A secondary one follows from something else, such as a peer's end: it waits a
+// moment for the cause.
+func (c *core) failure(now int64, f FailureDetails, secondary bool) {
+	if !secondary || !c.active() {
+		c.fail(now, f)
+		return
+	}
+	if c.suspect == nil {
+		c.suspect = &f
+		c.causeBy = now + causeTime
+	}
+}
+
+// fail fails the job for f. While it is failing already f is kept beside the cause; while it is being cancelled, or has
+// ended, f changes nothing.
+func (c *core) fail(now int64, f FailureDetails) {
+	switch {
+	case c.done || c.status == cancelling:
+		return
+	case c.status == failing:
+		if root := &c.failures[0]; len(root.Concurrent) < maxConcurrent && f.Message != root.Message {
+			root.Concurrent = append(root.Concurrent, f)
+		}
+		return
+	}
+	if c.suspect != nil && c.suspect.Message != f.Message {
+		f.Concurrent = append(f.Concurrent, *c.suspect)
+	}
+	c.suspect, c.causeBy = nil, 0
+	c.failures = slices.Insert(c.failures, 0, f)
+	if len(c.failures) > c.history {
+		c.failures, c.truncated = c.failures[:c.history], true
+	}
+	c.note("job fails: %s", f.Message)
+	c.setStatus(now, failing)
+	c.stopTasks(now)
+}
+
+// cancel cancels the job and says whether it will: not if it has ended, or all its tasks have finished and its output is
+// being committed.
+func (c *core) cancel(now int64) bool {
+	if c.done || c.committing() || c.appending != nil {
+		return c.status == cancelling
+	}
+	if c.status == cancelling {
+		return true
+	}
+	c.suspect, c.causeBy = nil, 0
+	wasFailing := c.status == failing
+	c.setStatus(now, cancelling)
+	if !wasFailing {
+		c.stopTasks(now)
+	}
+	c.settle(now)
+	return true
+}
+
+// stopTasks asks for no more slots and cancels every execution that isn't in a final state.
+func (c *core) stopTasks(now int64) {
+	c.need, c.slotsBy, c.commitAt = 0, 0, 0
+	c.emit(declareAction{slots: 0})
+	ids := map[*host][]*linkpb.ExecutionID{}
+	c.each(func(e *execution) {
+		switch {
+		case final(e.state):
+		case e.host == nil || e.host.gone:
+			c.transition(now, e, execCanceled)
+		default:
+			c.transition(now, e, execCanceling)
+			ids[e.host] = append(ids[e.host], e.id())
+		}
+	})
+	for _, h := range c.hosts {
+		if len(ids[h]) > 0 {
+			c.command(h, &linkpb.ToHost{Message: &linkpb.ToHost_Cancel{Cancel: &linkpb.CancelTasks{Ids: ids[h]}}})
+			if c.cancelTimeout > 0 {
+				c.cancelBy = now + c.cancelTimeout
+			}
+		}
+	}
+	c.settle(now)
+}
+
+// cancellationTimedOut has the hosts killed whose tasks ignore their cancellation.
+func (c *core) cancellationTimedOut(now int64) {
+	stuck := map[*host][]string{}
+	c.each(func(e *execution) {
+		if e.state == execCanceling {
+			stuck[e.host] = append(stuck[e.host], e.name())
+		}
+	})
+	for _, h := range c.hosts {
+		if len(stuck[h]) == 0 {
+			continue
+		}
+		reason := fmt.Sprintf("task %s did not react to its cancellation within %s (task.cancellation.timeout)", stuck[h][0],
+			time.Duration(c.cancelTimeout)*time.Millisecond)
+		if n := len(stuck[h]) - 1; n > 0 {
+			reason += fmt.Sprintf(", nor did %d others", n)
+		}
+		c.emit(sendAction{to: h.loc.ResourceID, m: &rpcpb.ToTaskManager{Message: &rpcpb.ToTaskManager_Release{
+			Release: &rpcpb.ReleaseJob{JobId: c.id[:], Reason: reason}}}})
+	}
+}
+
+// failureOf is a failure that a host reports.
+func (c *core) failureOf(now int64, h *host, f *linkpb.Failure) FailureDetails {
+	d := c.hostFailure(now, h, f.GetMessage())
+	d.Stack, d.Operator, d.Vertex = cut(f.GetStack(), maxStack), f.GetOperator(), f.GetVertex()
+	if d.Message == "" {
+		d.Message = "the task failed without saying why"
+	}
+	if f.GetTimeMs() > 0 {
+		d.Time = f.GetTimeMs()
+	}
+	if d.Vertex != "" {
+		d.Subtask = int(f.GetSubtask())
+	}
+	return d
+}
+
+// jobFailure is a failure of no task, hostFailure one on a host, taskFailure one of a task.
+func (c *core) jobFailure(now int64, message string) FailureDetails {
+	return FailureDetails{Message: cut(message, maxText), Subtask: -1, Time: now}
+}
+
+func (c *core) hostFailure(now int64, h *host, message string) FailureDetails {
+	f := c.jobFailure(now, message)
+	f.ResourceID, f.Host, f.Endpoint = h.loc.ResourceID, h.loc.Host, h.loc.DataAddress
+	return f
+}
+
+func (c *core) taskFailure(now int64, e *execution, message string) FailureDetails {
+	f := c.hostFailure(now, e.host, message)
+	f.Vertex, f.Subtask, f.Task = e.v.name(), e.subtask, e.name()
+	return f
+}
+
+// proto is the failure as results carry it.
+func (f *FailureDetails) proto() *linkpb.Failure {
+	return &linkpb.Failure{Message: f.Message, Stack: f.Stack, Operator: f.Operator, Vertex: f.Vertex, Subtask: int32(f.Subtask),
+		Host: f.ResourceID, TimeMs: f.Time}
+}
+
+// cut bounds a text, keeping its beginning.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}

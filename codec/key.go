@@ -13,7 +13,7 @@ import (
 // Key is what the engine needs of a key type.
 type Key[K comparable] struct {
 	*Type[K]
-	hash  func(k *K) uint32
+	hash  func(k K) uint32 // by value: a pointer would make every call allocate its key
 	owned bool
 }
 
@@ -53,7 +53,7 @@ func checkKey(t reflect.Type, path string) error {
 }
 
 // Hash is the stable 32-bit hash of k.
-func (c *Key[K]) Hash(k K) uint32 { return c.hash(&k) }
+func (c *Key[K]) Hash(k K) uint32 { return c.hash(k) }
 
 // Clone returns k with its strings copied.
 func (c *Key[K]) Clone(k K) K {
@@ -67,28 +67,28 @@ func (c *Key[K]) Clone(k K) K {
 	return k
 }
 
-func hasher[K comparable](t reflect.Type, p *plan) func(*K) uint32 {
+func hasher[K comparable](t reflect.Type, p *plan) func(K) uint32 {
 	switch t.Kind() {
 	case reflect.Int64, reflect.Int, reflect.Uint64, reflect.Uint:
-		return func(k *K) uint32 { return hash8(*(*uint64)(unsafe.Pointer(k))) }
+		return func(k K) uint32 { return hash8(*(*uint64)(unsafe.Pointer(&k))) }
 	case reflect.Int32:
-		return func(k *K) uint32 { return hash8(uint64(int64(*(*int32)(unsafe.Pointer(k))))) }
+		return func(k K) uint32 { return hash8(uint64(int64(*(*int32)(unsafe.Pointer(&k))))) }
 	case reflect.Uint32:
-		return func(k *K) uint32 { return hash8(uint64(*(*uint32)(unsafe.Pointer(k)))) }
+		return func(k K) uint32 { return hash8(uint64(*(*uint32)(unsafe.Pointer(&k)))) }
 	case reflect.Int16:
-		return func(k *K) uint32 { return hash8(uint64(int64(*(*int16)(unsafe.Pointer(k))))) }
+		return func(k K) uint32 { return hash8(uint64(int64(*(*int16)(unsafe.Pointer(&k))))) }
 	case reflect.Uint16:
-		return func(k *K) uint32 { return hash8(uint64(*(*uint16)(unsafe.Pointer(k)))) }
+		return func(k K) uint32 { return hash8(uint64(*(*uint16)(unsafe.Pointer(&k)))) }
 	case reflect.Int8:
-		return func(k *K) uint32 { return hash8(uint64(int64(*(*int8)(unsafe.Pointer(k))))) }
+		return func(k K) uint32 { return hash8(uint64(int64(*(*int8)(unsafe.Pointer(&k))))) }
 	case reflect.Uint8, reflect.Bool:
-		return func(k *K) uint32 { return hash8(uint64(*(*uint8)(unsafe.Pointer(k)))) }
+		return func(k K) uint32 { return hash8(uint64(*(*uint8)(unsafe.Pointer(&k)))) }
 	case reflect.String:
-		return func(k *K) uint32 { return fold(xxhash.Sum64String(*(*string)(unsafe.Pointer(k)))) }
+		return func(k K) uint32 { return fold(xxhash.Sum64String(*(*string)(unsafe.Pointer(&k)))) }
 	}
-	return func(k *K) uint32 {
+	return func(k K) uint32 {
 		var buf [128]byte
-		return fold(xxhash.Sum64(p.encode(buf[:0], unsafe.Pointer(k))))
+		return fold(xxhash.Sum64(p.encode(buf[:0], unsafe.Pointer(&k))))
 	}
 }
 

@@ -8,6 +8,9 @@ const (
 	NoWatermark int64 = math.MinInt64
 	// MaxWatermark is the watermark at the end of a bounded input: it fires every event-time timer and window.
 	MaxWatermark int64 = math.MaxInt64
+	// IdleWatermark travels like a watermark and is none: its sender has had no records for a while, and is not waited for
+	// until its next watermark, which may repeat the last one. An operator passes it on and keeps its own watermark.
+	IdleWatermark int64 = math.MinInt64 + 1
 )
 
 // Batch is a run of records of one type, in order: always a *Vec[T].

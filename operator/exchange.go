@@ -59,6 +59,7 @@ type channels[T any] struct {
 	size    int
 	mark    int64
 	dirty   bool
+	timed   bool // what is pending has timestamps
 }
 
 func newChannels[T any](env RouterEnv, out []Writer) channels[T] {
@@ -76,6 +77,19 @@ func (c *channels[T]) send(i int) error {
 	}
 	c.pending[i] = b.(*Vec[T])
 	return nil
+}
+
+// take prepares for the records of v. A batch has timestamps or has none, so what is pending goes first where v differs:
+// in a union of streams with and without event time, for instance.
+func (c *channels[T]) take(v *Vec[T]) (timed bool, err error) {
+	c.dirty = true
+	timed = len(v.TS) != 0
+	if timed != c.timed && len(v.V) != 0 {
+		c.timed = timed
+		err = c.Flush()
+		c.dirty = true
+	}
+	return timed, err
 }
 
 // Watermark lets t ride in the pending batches. It doesn't flush: an idle channel gets it with the next Flush.
@@ -201,7 +215,9 @@ func NewRebalanceRouter[T any]() RouterFactory {
 
 func (r *turnRouter[T]) Batch(b Batch) error {
 	v := b.(*Vec[T])
-	r.dirty = true
+	if _, err := r.take(v); err != nil {
+		return err
+	}
 	p := r.pending[r.next]
 	p.V = append(p.V, v.V...)
 	p.TS = append(p.TS, v.TS...)
@@ -222,7 +238,9 @@ func NewBroadcastRouter[T any]() RouterFactory {
 
 func (r *broadcastRouter[T]) Batch(b Batch) error {
 	v := b.(*Vec[T])
-	r.dirty = true
+	if _, err := r.take(v); err != nil {
+		return err
+	}
 	for i, p := range r.pending {
 		p.V = append(p.V, v.V...)
 		p.TS = append(p.TS, v.TS...)

@@ -34,7 +34,8 @@ func ParseID(s string) (ID, error) {
 type Input interface {
 	// Batch processes the records of b; the watermark in b is not looked at. See the package comment for who owns b.
 	Batch(b Batch) error
-	// Watermark says that event time has reached t; t only grows.
+	// Watermark says that event time has reached t; t only grows, except that IdleWatermark may come between, and the last
+	// t again after it.
 	Watermark(t int64) error
 	// End says that the bounded input is complete. Watermark(MaxWatermark) was called before it.
 	End() error

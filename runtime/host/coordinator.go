@@ -21,7 +21,9 @@ type coordinator struct {
 	node   *graph.Node
 	env    *operator.Env
 	calls  chan func(operator.Coordinator)
+	ctx    context.Context // of the coordinator's code; ends with cancel
 	cancel context.CancelFunc
+	opened chan struct{} // closed once the factory has returned
 	done   sync.WaitGroup
 	err    error // why there is no coordinator; of its goroutine
 }
@@ -37,7 +39,8 @@ func (h *host) startCoordinator(d *linkpb.Coordinator) error {
 		return fmt.Errorf("deploy coordinator of operator %q: it runs already", node.Name)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &coordinator{h: h, node: node, cancel: cancel, calls: make(chan func(operator.Coordinator), coordinatorQueue)}
+	c := &coordinator{h: h, node: node, ctx: ctx, cancel: cancel, opened: make(chan struct{}),
+		calls: make(chan func(operator.Coordinator), coordinatorQueue)}
 	c.env = &operator.Env{
 		Job: h.job.Graph.ID().String(), JobName: h.job.Graph.GetName(), ID: id, Name: node.Name, Subtask: -1,
 		Parallelism: int(d.GetParallelism()), MaxParallelism: int(d.GetMaxParallelism()), BatchSize: task.DefaultBatchSize,
@@ -45,6 +48,9 @@ func (h *host) startCoordinator(d *linkpb.Coordinator) error {
 		Runtime: &coordinatorRuntime{ctx: ctx, counters: map[string]*operator.Counter{}},
 	}
 	h.coords[id] = c
+	h.mu.Lock()
+	h.opening = append(h.opening, c)
+	h.mu.Unlock()
 	c.done.Go(c.run)
 	return nil
 }
@@ -64,6 +70,7 @@ func (c *coordinator) run() {
 		c.err = fmt.Errorf("open the coordinator of %q: %w", c.node.Name, c.err)
 		c.report(c.err)
 	}
+	close(c.opened)
 	for call := range c.calls {
 		call(co)
 	}

@@ -399,6 +399,31 @@ func TestCoordinatorErrorsAndPanicsFailTheSubtask(t *testing.T) {
 	}
 }
 
+// A sink's coordinator refuses existing output when it opens; a job too short to notice must not look finished before.
+func TestTaskFinishesAfterItsHostsCoordinatorsOpened(t *testing.T) {
+	networktest.NoLeak(t)
+	open := make(chan struct{})
+	c := run(t, 1, 1, nil, func() *Job {
+		j := &Job{}
+		j.Node("source", nil, 0, generate(1)).Coordinator = func(*operator.Env) (operator.Coordinator, error) {
+			<-open
+			return nil, errors.New("output exists")
+		}
+		return j
+	})
+	w := c.workers[0]
+	w.wait(func(m *linkpb.FromHost) bool { return m.GetTask().GetState() == linkpb.ExecutionState_EXECUTION_RUNNING })
+	close(open)
+	failed := false
+	w.wait(func(m *linkpb.FromHost) bool {
+		failed = failed || m.GetFailed() != nil
+		return m.GetTask().GetState() == linkpb.ExecutionState_EXECUTION_FINISHED
+	})
+	if !failed {
+		t.Error("the task was FINISHED before the coordinator had opened")
+	}
+}
+
 func TestDeployOfUnknownVertexFailsThatTask(t *testing.T) {
 	networktest.NoLeak(t)
 	c := run(t, 1, 1, nil, func() *Job { j := &Job{}; j.Node("source", nil, 0, generate(1)); return j })

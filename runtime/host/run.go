@@ -36,6 +36,7 @@ type host struct {
 
 	mu      sync.Mutex
 	running map[execution]*task.Task
+	opening []*coordinator // whose factories may not have returned yet
 }
 
 type execution struct {
@@ -210,6 +211,9 @@ func (h *host) close() {
 	h.mu.Lock()
 	for _, t := range h.running {
 		t.Cancel()
+	}
+	for _, c := range h.opening {
+		c.cancel()
 	}
 	h.mu.Unlock()
 	h.tasks.Wait()

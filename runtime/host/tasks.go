@@ -58,9 +58,25 @@ func (h *host) cancel(ids []*linkpb.ExecutionID) {
 	}
 }
 
-// Update implements task.Host.
+// Update implements task.Host. A task has finished only when the coordinators of this host have opened: one that can't
+// (its output exists, for instance) fails the job, and must do so before the job's output is complete.
 func (h *host) Update(u *linkpb.TaskUpdate) {
+	if u.GetState() == linkpb.ExecutionState_EXECUTION_FINISHED {
+		h.awaitOpen()
+	}
 	h.out.put(&linkpb.FromHost{Message: &linkpb.FromHost_Task{Task: u}})
+}
+
+func (h *host) awaitOpen() {
+	h.mu.Lock()
+	opening := h.opening
+	h.mu.Unlock()
+	for _, c := range opening {
+		select {
+		case <-c.opened:
+		case <-c.ctx.Done():
+		}
+	}
 }
 
 // reportMetrics is the goroutine that reports metrics while tasks run.

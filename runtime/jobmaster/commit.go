@@ -210,6 +210,11 @@ func (c *core) recordedNow(now int64, kind ha.Kind) {
 	}
 	c.recorded = true
 	c.outstanding = slices.Clone(c.decided.GetCommits())
+	if c.status != running { // it failed while the record was on its way: a coordinator that can't commit, for instance
+		c.failures[0].Message += incomplete
+		c.settle(now)
+		return
+	}
 	if c.coordinator.gone {
 		c.committerGone(now, c.coordinator, c.hostFailure(now, c.coordinator, "the coordinators' host is gone"))
 		return

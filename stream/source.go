@@ -1,0 +1,224 @@
+package stream
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/weftstream/weft/operator"
+)
+
+// Source makes the two halves of reading: Splits runs once per job on the coordinator task, readers run in the subtasks.
+//
+// A source that never ends says so by a method Bounded() bool that returns false. A method String() string is the name
+// shown to people.
+type Source[T any] interface {
+	// Splits finds what there is to read. snapshot is nil at first, later what Splits.Snapshot returned. What can be known
+	// to be wrong (no such file) is an error here, before any record is read.
+	Splits(rt *Runtime, snapshot []byte) (Splits, error)
+	// Open makes the reader of one subtask.
+	Open(rt *Runtime) (SourceReader[T], error)
+}
+
+// Splits discovers and assigns work; split descriptions are opaque bytes of the source's own. Its methods are called one
+// at a time. If it has a method Close() error, that is called at the end.
+type Splits interface {
+	// Next is asked for by a reader that has none left. No split but more: ask again soon. No split and no more: the
+	// reader has come to its end.
+	Next(reader int) (split []byte, more bool, err error)
+	// TakeBack gives back what was assigned since the last checkpoint to readers that were lost.
+	TakeBack(splits [][]byte)
+	// Snapshot is taken before the source barriers of a checkpoint.
+	Snapshot() ([]byte, error)
+}
+
+// SourceReader reads splits in one subtask; its methods are called by the subtask's goroutine only. If it has a method
+// Close() error, that is called at the end; if it has Wait() time.Duration, that is how long to sleep after a Poll that
+// found nothing (default 50 ms; Runtime.Wake ends the sleep).
+type SourceReader[T any] interface {
+	// Add gives the reader a split to read.
+	Add(split []byte) error
+	// Poll emits up to max records and never blocks for long. t is NoTime for records without an event time. emit copies
+	// the record. more is false when every split added so far has been read to its end.
+	Poll(max int, emit func(v *T, t Time)) (more bool, err error)
+	// Snapshot says where each open split stands, as splits that Add takes.
+	Snapshot() (splits [][]byte, err error)
+}
+
+// From reads a source.
+func From[T any](env *Env, s Source[T]) Stream[T] {
+	at := caller()
+	e := env.check(at, "From")
+	name := "Source: " + nameOf(s, "Custom Source")
+	typ := typeOf[T](e, at)
+	n := e.node(at, "source", name, asType(typ), nil)
+	n.Source, n.Bounded = true, bounded(s)
+	if s == nil {
+		e.fail(at, "From with a nil source")
+		return streamOf(e, n, typ)
+	}
+	e.endless[n] = !n.Bounded
+	n.Factory = func(env *operator.Env) (operator.Operator, error) { return openSource(env, e.runtime(env), s) }
+	n.Coordinator = func(env *operator.Env) (operator.Coordinator, error) {
+		sp, err := s.Splits(e.runtime(env), nil)
+		if err != nil {
+			return nil, err
+		}
+		return &splitCoordinator{sp: sp, given: map[int][][]byte{}}, nil
+	}
+	return streamOf(e, n, typ)
+}
+
+func nameOf(v any, otherwise string) string {
+	if s, ok := v.(fmt.Stringer); ok {
+		return s.String()
+	}
+	return otherwise
+}
+
+func bounded(v any) bool {
+	b, ok := v.(interface{ Bounded() bool })
+	return !ok || b.Bounded()
+}
+
+// Answers of the split coordinator: one byte, then the split.
+const (
+	answerSplit = iota
+	answerLater
+	answerEnd
+)
+
+type splitCoordinator struct {
+	sp    Splits
+	given map[int][][]byte // since the last checkpoint, by subtask
+}
+
+func (c *splitCoordinator) Handle(subtask int, _ []byte) ([]byte, error) {
+	split, more, err := c.sp.Next(subtask)
+	switch {
+	case err != nil:
+		return nil, err
+	case split != nil:
+		c.given[subtask] = append(c.given[subtask], split)
+		return append([]byte{answerSplit}, split...), nil
+	case more:
+		return []byte{answerLater}, nil
+	}
+	return []byte{answerEnd}, nil
+}
+
+func (c *splitCoordinator) Lost(subtask int) error {
+	c.sp.TakeBack(c.given[subtask])
+	delete(c.given, subtask)
+	return nil
+}
+
+func (c *splitCoordinator) Commit([][]byte) error { return nil }
+func (c *splitCoordinator) Close() error          { return closeIt(c.sp) }
+
+func closeIt(v any) error {
+	if c, ok := v.(interface{ Close() error }); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+const (
+	// sourceWait is how long a source without records sleeps before it is polled again.
+	sourceWait = 50 * time.Millisecond
+	// splitWait is how long a subtask sleeps for the coordinator's answer; the answer wakes it.
+	splitWait = time.Second
+)
+
+type sourceOperator[T any] struct {
+	env     *operator.Env
+	r       SourceReader[T]
+	wait    func() time.Duration
+	out     collector[T]
+	emit    func(*T, Time)
+	reading bool // a split is open
+	asked   bool // an answer of the coordinator is due
+	ended   bool // no split will come any more
+	err     error
+	askAt   int64 // not before this processing time
+}
+
+func openSource[T any](env *operator.Env, rt *Runtime, s Source[T]) (operator.Operator, error) {
+	r, err := s.Open(rt)
+	if err != nil {
+		return nil, err
+	}
+	o := &sourceOperator[T]{env: env, r: r, out: newCollector[T](env, "")}
+	o.wait = func() time.Duration { return sourceWait }
+	if w, ok := r.(interface{ Wait() time.Duration }); ok {
+		o.wait = w.Wait
+	}
+	o.emit = func(v *T, t Time) {
+		c := &o.out
+		if t != NoTime || len(c.buf.TS) != 0 {
+			c.time(int64(t))
+		}
+		c.buf.V = append(c.buf.V, *v)
+	}
+	return o, nil
+}
+
+func (o *sourceOperator[T]) Input(int) operator.Input   { return nil }
+func (o *sourceOperator[T]) ProcessingTime(int64) error { return nil }
+func (o *sourceOperator[T]) Close() error               { return closeIt(o.r) }
+
+// Poll reads a batch, or asks for a split when the reader has none.
+func (o *sourceOperator[T]) Poll() (time.Duration, bool, error) {
+	if o.err != nil {
+		return 0, false, o.err
+	}
+	if !o.reading {
+		if o.ended {
+			return 0, true, nil
+		}
+		return o.ask(), false, nil
+	}
+	more, err := o.r.Poll(o.out.size, o.emit)
+	if err != nil {
+		return 0, false, err
+	}
+	o.reading = more
+	n := len(o.out.buf.V)
+	if err := o.out.flush(); err != nil {
+		return 0, false, err
+	}
+	if n == 0 && more {
+		return o.wait(), false, nil
+	}
+	return 0, false, nil
+}
+
+func (o *sourceOperator[T]) ask() time.Duration {
+	if o.asked {
+		return splitWait
+	}
+	if now := o.env.Runtime.Now(); now < o.askAt {
+		return time.Duration(o.askAt-now) * time.Millisecond
+	}
+	o.asked = true
+	o.env.Runtime.Ask(nil, o.answer)
+	return splitWait
+}
+
+func (o *sourceOperator[T]) answer(b []byte, err error) error {
+	o.asked = false
+	o.env.Runtime.Wake()
+	switch {
+	case err != nil:
+		o.err = fmt.Errorf("ask for a split: %w", err)
+	case len(b) == 0 || b[0] > answerEnd:
+		o.err = fmt.Errorf("ask for a split: the coordinator's answer of %d bytes is not understood", len(b))
+	case b[0] == answerSplit:
+		o.reading = true
+		o.err = o.r.Add(b[1:])
+	case b[0] == answerLater:
+		o.askAt = o.env.Runtime.Now() + sourceWait.Milliseconds()
+	default:
+		o.ended = true
+	}
+	return o.err
+}

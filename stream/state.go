@@ -1,0 +1,328 @@
+package stream
+
+import (
+	"iter"
+	"reflect"
+	"time"
+
+	"github.com/weftstream/weft/codec"
+)
+
+// keyedState is what the states of one operator instance share: the current key, as a slot number. Every key that has
+// state has a slot; a state is a slice indexed by slot, so that a key is looked up once per record, not once per state.
+type keyedState struct {
+	slot   int32
+	live   []int32 // by slot: how many states hold something
+	states []slotState
+	names  map[string]bool
+	now    func() int64
+	ttl    int64 // the shortest time to live of a state in ms, 0 for none
+}
+
+// slotState is one state, whatever its type.
+type slotState interface {
+	// grow makes room for n slots.
+	grow(n int)
+	// expire clears slot when its time to live is over at now.
+	expire(slot int32, now int64)
+}
+
+// StateOption changes a state.
+type StateOption struct{ ttl time.Duration }
+
+// TTL clears a key's state d of processing time after it was last written. At least 1 ms.
+func TTL(d time.Duration) StateOption { return StateOption{ttl: d} }
+
+// cells holds a state's values by slot.
+type cells[V any] struct {
+	ks      *keyedState
+	keeper  keeper[V]
+	vals    []V
+	set     []bool
+	ttl     int64
+	expires []int64 // with a ttl
+}
+
+// bind registers a state with its operator. A mistake is kept in rt and stops the task before its first record.
+func bind[V any](rt *Runtime, what, name string, opts []StateOption, kept ...func() error) *cells[V] {
+	c := &cells[V]{ks: rt.state}
+	if c.ks == nil {
+		rt.fail("%s(%q): state belongs to a key; it can be had in the open function of Process and CoProcess only", what, name)
+		c.ks = &keyedState{live: make([]int32, 1), names: map[string]bool{}, now: func() int64 { return 0 }}
+		c.grow(1)
+	}
+	switch {
+	case name == "":
+		rt.fail("%s without a name", what)
+	case c.ks.names[name]:
+		rt.fail("%s(%q): the operator already has a state of that name", what, name)
+	}
+	c.ks.names[name] = true
+	for _, check := range kept {
+		if err := check(); err != nil {
+			rt.fail("%s(%q): %w", what, name, err)
+		}
+	}
+	for _, o := range opts {
+		if c.ttl = o.ttl.Milliseconds(); c.ttl < 1 {
+			rt.fail("%s(%q): TTL(%v) is less than 1 ms", what, name, o.ttl)
+			c.ttl = 1
+		}
+		if c.ks.ttl == 0 || c.ttl < c.ks.ttl {
+			c.ks.ttl = c.ttl
+		}
+	}
+	c.ks.states = append(c.ks.states, c)
+	return c
+}
+
+func encodable[V any]() func() error {
+	return func() error {
+		_, err := codec.Of[V]()
+		return err
+	}
+}
+
+func (c *cells[V]) grow(n int) {
+	for len(c.vals) < n {
+		var zero V
+		c.vals, c.set = append(c.vals, zero), append(c.set, false)
+		if c.ttl > 0 {
+			c.expires = append(c.expires, 0)
+		}
+	}
+}
+
+func (c *cells[V]) expire(slot int32, now int64) {
+	if c.ttl > 0 && c.set[slot] && now >= c.expires[slot] {
+		c.clear(slot)
+	}
+}
+
+// get is the current key's value, nil when there is none.
+func (c *cells[V]) get() *V {
+	s := c.ks.slot
+	if c.ttl > 0 {
+		c.expire(s, c.ks.now())
+	}
+	if !c.set[s] {
+		return nil
+	}
+	return &c.vals[s]
+}
+
+// touch is the current key's value for writing, made when there is none.
+func (c *cells[V]) touch() *V {
+	s := c.ks.slot
+	if c.ttl > 0 {
+		now := c.ks.now()
+		c.expire(s, now)
+		c.expires[s] = now + c.ttl
+	}
+	if !c.set[s] {
+		c.set[s] = true
+		c.ks.live[s]++
+	}
+	return &c.vals[s]
+}
+
+func (c *cells[V]) clear(slot int32) {
+	if c.set[slot] {
+		var zero V
+		c.vals[slot], c.set[slot] = zero, false
+		c.ks.live[slot]--
+	}
+}
+
+// Value is one value per key. It is made in an open function and used while the operator processes a key's record or timer.
+type Value[V any] struct {
+	c    *cells[V]
+	keep keeper[V]
+}
+
+// ValueState makes the state name of an operator. The name is unique in the operator.
+func ValueState[V any](rt *Runtime, name string, o ...StateOption) *Value[V] {
+	s := &Value[V]{c: bind[V](rt, "ValueState", name, o, encodable[V]())}
+	if t, err := codec.Of[V](); err == nil {
+		s.keep = keeperOf(t)
+	}
+	return s
+}
+
+// Get returns the current key's value, and whether there is one.
+func (s *Value[V]) Get() (V, bool) {
+	if v := s.c.get(); v != nil {
+		return *v, true
+	}
+	var zero V
+	return zero, false
+}
+
+// Set replaces the current key's value.
+func (s *Value[V]) Set(v V) {
+	to := s.c.touch()
+	*to = v
+	s.keep.keep(to)
+}
+
+// Update changes the current key's value in place, from the zero value when there is none. The pointer is dead when f
+// returns.
+func (s *Value[V]) Update(f func(*V)) {
+	v := s.c.touch()
+	switch s.keep.kind {
+	case keepPlain:
+		f(v)
+	case keepFlat:
+		old := *v
+		f(v)
+		s.keep.changed(&old, v)
+	default:
+		f(v)
+		s.keep.clone(v)
+	}
+}
+
+// Clear removes the current key's value.
+func (s *Value[V]) Clear() { s.c.clear(s.c.ks.slot) }
+
+// List is a list of values per key.
+type List[V any] struct {
+	c    *cells[[]V]
+	keep keeper[V]
+}
+
+// ListState makes the list name of an operator. The name is unique in the operator.
+func ListState[V any](rt *Runtime, name string, o ...StateOption) *List[V] {
+	s := &List[V]{c: bind[[]V](rt, "ListState", name, o, encodable[V]())}
+	if t, err := codec.Of[V](); err == nil {
+		s.keep = keeperOf(t)
+	}
+	return s
+}
+
+// Add appends v to the current key's list.
+func (s *List[V]) Add(v V) {
+	l := s.c.touch()
+	*l = append(*l, v)
+	s.keep.keep(&(*l)[len(*l)-1])
+}
+
+// Len is the length of the current key's list.
+func (s *List[V]) Len() int {
+	if l := s.c.get(); l != nil {
+		return len(*l)
+	}
+	return 0
+}
+
+// All yields the current key's list in order. The list must not be changed meanwhile.
+func (s *List[V]) All() iter.Seq[V] {
+	return func(yield func(V) bool) {
+		l := s.c.get()
+		if l == nil {
+			return
+		}
+		for _, v := range *l {
+			if !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// Set replaces the current key's list by what seq yields; an empty one clears it.
+func (s *List[V]) Set(seq iter.Seq[V]) {
+	var l []V
+	for v := range seq {
+		s.keep.keep(&v)
+		l = append(l, v)
+	}
+	if len(l) == 0 {
+		s.Clear()
+		return
+	}
+	*s.c.touch() = l
+}
+
+// Clear removes the current key's list.
+func (s *List[V]) Clear() { s.c.clear(s.c.ks.slot) }
+
+// MapOf is a map per key.
+type MapOf[K comparable, V any] struct {
+	c    *cells[map[K]V]
+	keyK keeper[K]
+	keep keeper[V]
+}
+
+// MapState makes the map name of an operator. The name is unique in the operator.
+func MapState[K comparable, V any](rt *Runtime, name string, o ...StateOption) *MapOf[K, V] {
+	s := &MapOf[K, V]{c: bind[map[K]V](rt, "MapState", name, o, encodable[K](), encodable[V]())}
+	if t, err := codec.Of[K](); err == nil {
+		s.keyK = keeperOf(t)
+	}
+	if t, err := codec.Of[V](); err == nil {
+		s.keep = keeperOf(t)
+	}
+	return s
+}
+
+// Get returns the value of k in the current key's map, and whether there is one.
+func (s *MapOf[K, V]) Get(k K) (V, bool) {
+	if m := s.c.get(); m != nil {
+		v, ok := (*m)[k]
+		return v, ok
+	}
+	var zero V
+	return zero, false
+}
+
+// Set puts v under k into the current key's map.
+func (s *MapOf[K, V]) Set(k K, v V) {
+	m := s.c.touch()
+	if *m == nil {
+		*m = map[K]V{}
+	}
+	s.keep.keep(&v)
+	if _, ok := (*m)[k]; !ok {
+		s.keyK.keep(&k)
+	}
+	(*m)[k] = v
+}
+
+// Delete removes k from the current key's map.
+func (s *MapOf[K, V]) Delete(k K) {
+	if m := s.c.get(); m != nil {
+		if delete(*m, k); len(*m) == 0 {
+			s.Clear()
+		}
+	}
+}
+
+// Len is the size of the current key's map.
+func (s *MapOf[K, V]) Len() int {
+	if m := s.c.get(); m != nil {
+		return len(*m)
+	}
+	return 0
+}
+
+// All yields the current key's map, in no particular order.
+func (s *MapOf[K, V]) All() iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		m := s.c.get()
+		if m == nil {
+			return
+		}
+		for k, v := range *m {
+			if !yield(k, v) {
+				return
+			}
+		}
+	}
+}
+
+// Clear removes the current key's map.
+func (s *MapOf[K, V]) Clear() { s.c.clear(s.c.ks.slot) }
+
+// typeName is how a type is called in messages.
+func typeName[T any]() string { return reflect.TypeFor[T]().String() }

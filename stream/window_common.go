@@ -1,0 +1,108 @@
+package stream
+
+import (
+	"fmt"
+
+	"github.com/weftstream/weft/operator"
+)
+
+// lateRecords is where records go that came too late.
+type lateRecords[T any] struct {
+	wanted  bool // somebody gets them
+	rt      operator.Runtime
+	dropped *Counter // made with the first one that nobody gets
+	out     collector[T]
+}
+
+func newLateRecords[T any](env *operator.Env, s windowSpec, tag Tag[T]) lateRecords[T] {
+	return lateRecords[T]{wanted: s.lateTo, rt: env.Runtime, out: newCollector[T](env, tag.name)}
+}
+
+func (l *lateRecords[T]) add(v T, t int64) {
+	if l.wanted {
+		l.out.add(v, t)
+		return
+	}
+	if l.dropped == nil {
+		l.dropped = l.rt.Counter("numLateRecordsDropped")
+	}
+	l.dropped.Add(1)
+}
+
+func (l *lateRecords[T]) flush() error { return l.out.flush() }
+
+// watermark and end pass on to the side output what goes to the main one.
+func (l *lateRecords[T]) watermark(t int64) error {
+	if !l.wanted {
+		return nil
+	}
+	return l.out.out.get().Watermark(t)
+}
+
+func (l *lateRecords[T]) end() error {
+	if !l.wanted {
+		return nil
+	}
+	return l.out.out.get().End()
+}
+
+// windowBase is what the window operators share.
+type windowBase[K comparable, T, A, O any] struct {
+	env  *operator.Env
+	key  func(T) K
+	fn   windowFunc[K, T, A, O]
+	out  collector[O]
+	late lateRecords[T]
+	mark int64 // the current watermark
+}
+
+func newWindowBase[K comparable, T, A, O any](env *operator.Env, w Windowed[K, T], s windowSpec, fn windowFunc[K, T, A, O]) windowBase[K, T, A, O] {
+	return windowBase[K, T, A, O]{env: env, key: w.in.key, fn: fn, out: newCollector[O](env, ""),
+		late: newLateRecords(env, s, w.late), mark: operator.NoWatermark}
+}
+
+func (b *windowBase[K, T, A, O]) ProcessingTime(int64) error { return nil }
+func (b *windowBase[K, T, A, O]) Close() error               { return nil }
+
+// flush hands on results and late records.
+func (b *windowBase[K, T, A, O]) flush() error {
+	if err := b.out.flush(); err != nil {
+		return err
+	}
+	return b.late.flush()
+}
+
+// passMark is the end of Watermark: results first, then the watermark behind them.
+func (b *windowBase[K, T, A, O]) passMark(t int64) error {
+	if err := b.flush(); err != nil {
+		return err
+	}
+	if err := b.out.out.get().Watermark(t); err != nil {
+		return err
+	}
+	return b.late.watermark(t)
+}
+
+// End is passed on: the watermark before it has fired everything.
+func (b *windowBase[K, T, A, O]) End() error {
+	if err := b.flush(); err != nil {
+		return err
+	}
+	if err := b.out.out.get().End(); err != nil {
+		return err
+	}
+	return b.late.end()
+}
+
+// untimed is the error for input without event time.
+func (b *windowBase[K, T, A, O]) untimed() error {
+	return fmt.Errorf("window %q works in event time, but a record without a timestamp came in: call Timestamps on the stream before KeyBy (or use stream.AtEnd)", b.env.Name)
+}
+
+// later is t + d without overflow.
+func later(t, d int64) int64 {
+	if s := t + d; s >= t {
+		return s
+	}
+	return operator.MaxWatermark
+}

@@ -1,0 +1,158 @@
+package stream
+
+import (
+	"github.com/weftstream/weft/codec"
+	"github.com/weftstream/weft/operator"
+	"github.com/weftstream/weft/runtime/state"
+)
+
+// globalWindow is the operator of global windows: one window per key, fired by triggers. Without an evictor the
+// accumulator is kept; with one the records are, and what remains of them is added up when it fires.
+type globalWindow[K comparable, T, A, O any] struct {
+	windowBase[K, T, A, O]
+	spec    windowSpec
+	keepMS  int64
+	over    float64
+	delta   func(last, v T) float64
+	record  keeper[T]
+	evict   bool
+	windows *state.Table[K, globalPane[T, A]]
+	scratch A
+}
+
+// globalPane is the window of one key.
+type globalPane[T, A any] struct {
+	acc     A
+	started bool // acc holds a record
+	count   int  // since TriggerCount fired last
+	hasLast bool
+	last    T // TriggerDelta's
+	records []timed[T]
+	high    int64 // the latest event time
+}
+
+type timed[T any] struct {
+	v T
+	t int64
+}
+
+func newGlobalWindow[K comparable, T, A, O any](env *operator.Env, w Windowed[K, T], s windowSpec, fn windowFunc[K, T, A, O]) operator.Operator {
+	return &globalWindow[K, T, A, O]{windowBase: newWindowBase(env, w, s, fn), spec: s, keepMS: s.keep.Milliseconds(), over: w.over, delta: w.delta,
+		record: keeperOf[T]((*codec.Type[T])(w.in.in.typ)), evict: s.keep > 0 || s.keepN > 0,
+		windows: state.NewTable[K, globalPane[T, A]](groupsOf(env), cloneOf(w.in.kt))}
+}
+
+func (o *globalWindow[K, T, A, O]) Input(int) operator.Input { return o }
+
+func (o *globalWindow[K, T, A, O]) Batch(b operator.Batch) error {
+	v := b.(*operator.Vec[T])
+	t := operator.NoWatermark
+	for i := range v.V {
+		if len(v.TS) != 0 {
+			t = v.TS[i]
+		}
+		if t == operator.NoWatermark && o.keepMS > 0 {
+			return o.untimed()
+		}
+		k := o.key(v.V[i])
+		p, fresh := o.windows.At(v.H[i], k)
+		if fresh {
+			p.high = operator.NoWatermark
+		}
+		o.add(p, &v.V[i], t)
+		if o.fires(p, &v.V[i]) {
+			o.fire(p, k, t)
+		}
+	}
+	return o.flush()
+}
+
+func (o *globalWindow[K, T, A, O]) add(p *globalPane[T, A], v *T, t int64) {
+	if !o.evict {
+		o.fn.fold.add(&p.acc, v, !p.started)
+		p.started = true
+		return
+	}
+	p.high = max(p.high, t)
+	p.records = append(p.records, timed[T]{*v, t})
+	o.record.keep(&p.records[len(p.records)-1].v)
+	// What eviction would take when the window fires next can go now: the bounds only move forward. Doing it when the
+	// slice is about to grow keeps it as long as what fires, and costs no time otherwise.
+	if len(p.records) == cap(p.records) {
+		o.evictFrom(p)
+	}
+}
+
+// evictFrom drops the records that EvictTime and EvictCount take.
+func (o *globalWindow[K, T, A, O]) evictFrom(p *globalPane[T, A]) {
+	kept := p.records
+	if o.keepMS > 0 {
+		kept = kept[:0]
+		for _, r := range p.records {
+			if r.t > p.high-o.keepMS {
+				kept = append(kept, r)
+			}
+		}
+	}
+	if n := o.spec.keepN; n > 0 && len(kept) > n {
+		copy(kept, kept[len(kept)-n:])
+		kept = kept[:n]
+	}
+	clear(p.records[len(kept):])
+	p.records = kept
+}
+
+// fires asks the triggers; each keeps its own account.
+func (o *globalWindow[K, T, A, O]) fires(p *globalPane[T, A], v *T) bool {
+	fire := false
+	if o.spec.count > 0 {
+		if p.count++; p.count >= o.spec.count {
+			p.count, fire = 0, true
+		}
+	}
+	if o.delta != nil {
+		if !p.hasLast {
+			p.last, p.hasLast = *v, true
+			o.record.keep(&p.last)
+		} else if o.delta(p.last, *v) > o.over {
+			p.last, fire = *v, true
+			o.record.keep(&p.last)
+		}
+	}
+	return fire
+}
+
+// fire emits the window's result with the time of the record that fired it.
+func (o *globalWindow[K, T, A, O]) fire(p *globalPane[T, A], k K, t int64) {
+	pane := Pane[K]{k, NoTime, MaxTime}
+	if !o.evict {
+		o.fn.fire(pane, &p.acc, &o.out, t)
+		if o.spec.purge {
+			var zero A
+			p.acc, p.started = zero, false
+		}
+		return
+	}
+	o.evictFrom(p)
+	var zero A
+	o.scratch = zero
+	for i := range p.records {
+		o.fn.fold.add(&o.scratch, &p.records[i].v, i == 0)
+	}
+	if len(p.records) != 0 {
+		o.fn.fire(pane, &o.scratch, &o.out, t)
+	}
+	o.scratch = zero
+	if o.spec.purge {
+		clear(p.records)
+		p.records = p.records[:0]
+	}
+}
+
+func (o *globalWindow[K, T, A, O]) Watermark(t int64) error {
+	if t == operator.IdleWatermark {
+		return o.passMark(t)
+	}
+	o.mark = t
+	return o.passMark(t)
+}

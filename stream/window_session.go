@@ -1,0 +1,183 @@
+package stream
+
+import (
+	"slices"
+
+	"github.com/weftstream/weft/operator"
+	"github.com/weftstream/weft/runtime/state"
+)
+
+// sessionWindow is the operator of session windows. A record opens a window [t, t+gap); windows of a key that overlap or
+// touch are merged.
+type sessionWindow[K comparable, T, A, O any] struct {
+	windowBase[K, T, A, O]
+	gap, lateness int64
+	clone         func(K) K                      // may be nil
+	keys          *state.Table[K, []session1[A]] // the open sessions of a key, by start
+	timers        timerHeap[K]
+	free          [][]session1[A] // empty lists, for reuse
+}
+
+// session1 is one open session.
+type session1[A any] struct {
+	start, end int64 // [start, end)
+	fired      bool
+	// timer is when the session's one timer runs. It is never later than due, but a session that grew leaves it alone: it
+	// is set anew when it runs.
+	timer int64
+	acc   A
+}
+
+// due is when the watermark does something with s: it fires, and is dropped when no record can join it any more.
+func (s *session1[A]) due(lateness int64) int64 {
+	if s.fired {
+		return later(s.end-1, lateness)
+	}
+	return s.end - 1
+}
+
+// maxFreeLists bounds the lists kept for reuse.
+const maxFreeLists = 1024
+
+func newSessionWindow[K comparable, T, A, O any](env *operator.Env, w Windowed[K, T], s windowSpec, fn windowFunc[K, T, A, O]) operator.Operator {
+	return &sessionWindow[K, T, A, O]{windowBase: newWindowBase(env, w, s, fn), gap: s.a.size.Milliseconds(), lateness: s.lateness.Milliseconds(),
+		clone: cloneOf(w.in.kt), keys: state.NewTable[K, []session1[A]](groupsOf(env), cloneOf(w.in.kt))}
+}
+
+func (o *sessionWindow[K, T, A, O]) Input(int) operator.Input { return o }
+
+func (o *sessionWindow[K, T, A, O]) Batch(b operator.Batch) error {
+	v := b.(*operator.Vec[T])
+	if len(v.V) == 0 {
+		return nil
+	}
+	if len(v.TS) == 0 {
+		return o.untimed()
+	}
+	for i, t := range v.TS {
+		if t == operator.NoWatermark {
+			return o.untimed()
+		}
+		o.add(&v.V[i], v.H[i], t)
+	}
+	return o.flush()
+}
+
+func (o *sessionWindow[K, T, A, O]) add(v *T, h uint32, t int64) {
+	k := o.key(*v)
+	start, end := t, later(t, o.gap)
+	list := o.keys.Find(h, k)
+	if list != nil {
+		if first, last := touching(*list, start, end); first < last {
+			s := o.merge(list, first, last)
+			s.start, s.end = min(s.start, start), max(s.end, end)
+			o.fn.fold.add(&s.acc, v, false)
+			o.settle(s, k, h, false)
+			return
+		}
+	}
+	if later(end-1, o.lateness) <= o.mark {
+		o.late.add(*v, t)
+		return
+	}
+	if list == nil {
+		list, _ = o.keys.At(h, k)
+		if n := len(o.free); n != 0 {
+			*list, o.free = o.free[n-1], o.free[:n-1]
+		}
+	}
+	at := 0
+	for at < len(*list) && (*list)[at].start < start {
+		at++
+	}
+	*list = slices.Insert(*list, at, session1[A]{start: start, end: end})
+	s := &(*list)[at]
+	o.fn.fold.add(&s.acc, v, true)
+	o.settle(s, k, h, true)
+}
+
+// touching finds the sessions first..last-1 that overlap or touch [start, end).
+func touching[A any](list []session1[A], start, end int64) (first, last int) {
+	for first < len(list) && list[first].end < start {
+		first++
+	}
+	for last = first; last < len(list) && list[last].start <= end; last++ {
+	}
+	return first, last
+}
+
+// merge makes one session of the sessions first..last-1.
+func (o *sessionWindow[K, T, A, O]) merge(list *[]session1[A], first, last int) *session1[A] {
+	s := &(*list)[first]
+	for j := first + 1; j < last; j++ {
+		from := &(*list)[j]
+		s.end = max(s.end, from.end)
+		o.fn.fold.merge(&s.acc, &from.acc)
+	}
+	if last > first+1 {
+		*list = slices.Delete(*list, first+1, last)
+	}
+	return s
+}
+
+// settle fires a session that the watermark has passed already, and sees to its timer.
+func (o *sessionWindow[K, T, A, O]) settle(s *session1[A], k K, h uint32, fresh bool) {
+	s.fired = s.end-1 <= o.mark
+	if s.fired {
+		o.fire(s, k)
+	}
+	if d := s.due(o.lateness); fresh || d < s.timer {
+		s.timer = d
+		if o.clone != nil {
+			k = o.clone(k)
+		}
+		o.timers.push(timer[K]{at: d, hash: h, key: k})
+	}
+}
+
+func (o *sessionWindow[K, T, A, O]) fire(s *session1[A], k K) {
+	o.fn.fire(Pane[K]{k, Time(s.start), Time(s.end)}, &s.acc, &o.out, s.end-1)
+}
+
+// Watermark runs the timers up to t, in the order of their times.
+func (o *sessionWindow[K, T, A, O]) Watermark(t int64) error {
+	if t == operator.IdleWatermark {
+		return o.passMark(t)
+	}
+	o.mark = t
+	for o.timers.due(t) && o.out.err == nil {
+		o.run(o.timers.pop())
+	}
+	return o.passMark(t)
+}
+
+// run does what a timer is for. A timer whose session was merged into another one finds none and is forgotten.
+func (o *sessionWindow[K, T, A, O]) run(tm timer[K]) {
+	list := o.keys.Find(tm.hash, tm.key)
+	if list == nil {
+		return
+	}
+	for i := range *list {
+		s := &(*list)[i]
+		if s.timer != tm.at {
+			continue
+		}
+		if !s.fired && s.end-1 <= tm.at {
+			s.fired = true
+			o.fire(s, tm.key)
+		}
+		if d := s.due(o.lateness); d > tm.at {
+			s.timer = d
+			o.timers.push(timer[K]{at: d, hash: tm.hash, key: tm.key})
+			return
+		}
+		*list = slices.Delete(*list, i, i+1)
+		break
+	}
+	if len(*list) == 0 {
+		if len(o.free) < maxFreeLists {
+			o.free = append(o.free, *list)
+		}
+		o.keys.Delete(tm.hash, tm.key)
+	}
+}

@@ -346,7 +346,8 @@ func (b *books) take(containers []records.Container, before map[askKey]int) (gra
 		priority := int(c.Priority)
 		w := b.wants[priority]
 		b.consumed(priority, c.Node.Host, before)
-		if w == nil || !w.Capability.FitsIn(c.Resource) {
+		// Only memory is compared: with YARN's default resource calculator a container has one vcore, whatever was asked.
+		if w == nil || w.Capability.MemoryMB > c.Resource.MemoryMB {
 			surplus = append(surplus, c)
 			b.releasing[c.ID] = false
 			b.unseen[c.ID] = struct{}{}

@@ -84,7 +84,7 @@ func runMaster() error {
 	defer cancel()
 	result := make(chan error, 1)
 	go func() { result <- session.Run(ctx) }()
-	err = session.SetWants([]amrm.Want{{Priority: 1, Capability: records.Resource{MemoryMB: 64, VCores: 1}, Count: 1}})
+	err = session.SetWants([]amrm.Want{{Priority: 1, Capability: records.Resource{MemoryMB: 64, VCores: 2}, Count: 1}})
 	if err != nil {
 		return err
 	}

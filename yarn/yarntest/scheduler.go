@@ -138,11 +138,12 @@ func (c *Cluster) grant(a *attempt, n *node, r records.Resource, priority int32,
 	return ct
 }
 
-// normalize rounds up to multiples of the minimum allocation.
+// normalize rounds memory up to multiples of the minimum allocation. A container gets the least vcores whatever was asked,
+// as with the Capacity Scheduler's default resource calculator, which looks at memory alone.
 func (c *Cluster) normalize(r records.Resource) records.Resource {
 	unit := c.cfg.MinAllocation
 	r.MemoryMB = max(unit.MemoryMB, (r.MemoryMB+unit.MemoryMB-1)/unit.MemoryMB*unit.MemoryMB)
-	r.VCores = max(unit.VCores, r.VCores)
+	r.VCores = unit.VCores
 	return r
 }
 

@@ -274,7 +274,99 @@ var acceptedGroups = []group{
 		job-result-store.delete-on-commit
 		job-result-store.storage-path
 	`},
+	{"this version takes no checkpoints: a failure fails the job", `
+		execution.checkpointing.aligned-checkpoint-timeout
+		execution.checkpointing.checkpoints-after-tasks-finish
+		execution.checkpointing.create-subdir
+		execution.checkpointing.data-inline-threshold
+		execution.checkpointing.dir
+		execution.checkpointing.externalized-checkpoint-retention
+		execution.checkpointing.incremental
+		execution.checkpointing.interval
+		execution.checkpointing.max-concurrent-checkpoints
+		execution.checkpointing.min-pause
+		execution.checkpointing.mode
+		execution.checkpointing.num-retained
+		execution.checkpointing.savepoint-dir
+		execution.checkpointing.storage
+		execution.checkpointing.timeout
+		execution.checkpointing.tolerable-failed-checkpoints
+		execution.checkpointing.unaligned.enabled
+		state.backend.type
+		web.checkpoints.history
+	`},
+	{"this version restarts no jobs: a failure fails the job", `
+		jobmanager.execution.attempts-history-size
+		jobmanager.execution.failover-strategy
+		resourcemanager.previous-worker.recovery.timeout
+		restart-strategy.exponential-delay.attempts-before-reset-backoff
+		restart-strategy.exponential-delay.backoff-multiplier
+		restart-strategy.exponential-delay.initial-backoff
+		restart-strategy.exponential-delay.jitter-factor
+		restart-strategy.exponential-delay.max-backoff
+		restart-strategy.exponential-delay.reset-backoff-threshold
+		restart-strategy.failure-rate.delay
+		restart-strategy.failure-rate.failure-rate-interval
+		restart-strategy.failure-rate.max-failures-per-interval
+		restart-strategy.fixed-delay.attempts
+		restart-strategy.fixed-delay.delay
+		restart-strategy.type
+	`},
+	{"this version has no history server", `
+		historyserver.archive.fs.dir
+		historyserver.archive.fs.refresh-interval
+		jobmanager.archive.fs.dir
+	`},
+	{"this version has no Kerberos", `
+		security.delegation.tokens.enabled
+		security.delegation.tokens.renewal.retry.backoff
+		security.delegation.tokens.renewal.time-ratio
+		security.kerberos.access.hadoopFileSystems
+		security.kerberos.krb5-conf.path
+		security.kerberos.login.keytab
+		security.kerberos.login.principal
+		security.kerberos.login.use-ticket-cache
+		security.kerberos.relogin.period
+		yarn.security.kerberos.localized-keytab-path
+		yarn.security.kerberos.ship-local-keytab
+	`},
+	{"this version has no dashboard and takes no uploads through one", `
+		web.submit.enable
+		web.tmpdir
+		web.upload.dir
+	`},
+	{"need is declared and met at once, so there is nothing to wait for or to batch", `
+		resourcemanager.standalone.start-up-time
+		slot.idle.timeout
+		slotmanager.declare-needed-resource.delay
+		slotmanager.requirement-check.delay
+	`},
 	{"this version has no such choice", `
+		client.retry-period
+		cluster.io-pool.size
+		cluster.registration.initial-timeout
+		cluster.registration.max-timeout
+		cluster.services.shutdown-timeout
+		execution.program-config.enabled
+		execution.runtime-mode
+		fs.overwrite-files
+		heartbeat.rpc-failure-threshold
+		high-availability.jobmanager.port
+		pipeline.auto-generate-uids
+		pipeline.auto-watermark-interval
+		pipeline.global-job-parameters
+		resourcemanager.job.timeout
+		rest.async.store-duration
+		rest.await-leader-timeout
+		slotmanager.max-total-resource.cpu
+		slotmanager.max-total-resource.memory
+		task.cancellation.interval
+		taskmanager.memory.segment-size
+		taskmanager.network.request-backoff.initial
+		taskmanager.network.request-backoff.max
+		taskmanager.network.retries
+		taskmanager.rpc.port
+		web.log.path
 		cluster.registration.error-delay
 		cluster.registration.refused-registration-delay
 		cluster.thread-dump.stacktrace-max-depth

@@ -40,7 +40,8 @@ var (
 		"Whether the program may set options itself.").or(true).
 		older("execution.allow-client-job-configurations").in(ScopeJob)
 	ExecutionStateRecoveryPath = textOption("execution.state-recovery.path",
-		"Savepoint or checkpoint to start from.").older("execution.savepoint.path").in(ScopeJob)
+		"Savepoint or checkpoint to start from, which this version can't do.").older("execution.savepoint.path").
+		where("nothing: this version can't start a job from a savepoint or checkpoint", func(path string) bool { return path == "" }).in(ScopeJob)
 	ExecutionStateRecoveryIgnoreUnclaimedState = boolOption("execution.state-recovery.ignore-unclaimed-state",
 		"Whether state that no operator of the job claims is left out.").or(false).
 		older("execution.savepoint.ignore-unclaimed-state").in(ScopeJob)

@@ -7,6 +7,8 @@ var (
 	SecurityRestAuthentication = enumOption("security.rest.authentication",
 		"How clients of the REST endpoint prove who they are: token takes the cluster's token, none lets everyone in.",
 		"token", "none").or("token").own()
+	WeftSecurityDir = textOption("weft.security.dir",
+		"Directory of a standalone cluster's certificates and REST token; unset, .weft/security in the user's home directory.").own()
 	SecurityKerberosLoginPrincipal = textOption("security.kerberos.login.principal",
 		"Kerberos principal to log in as with the keytab.").older("security.principal")
 	SecurityKerberosLoginKeytab = textOption("security.kerberos.login.keytab",

@@ -204,6 +204,9 @@ func prepare[P any](d *Driver, j *Job[P], key string, p P) (*submission, error) 
 	if err != nil {
 		return nil, fmt.Errorf("build job %q: %w", j.name, err)
 	}
+	if name, isSet := conf.Lookup(c, conf.PipelineName); isSet && name != "" {
+		g.Name = name
+	}
 	id := graph.NewJobID()
 	g.JobId, g.Definition, g.Key, g.Params, g.Config = id[:], j.name, key, params, maps.Clone(d.set)
 	if d.exec == nil {

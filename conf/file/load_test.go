@@ -96,6 +96,7 @@ func TestLoadYAML(t *testing.T) {
 	if got, want := c.Origin("taskmanager.memory.process.size"), filepath.Join(dir, Name)+":7"; got != want {
 		t.Errorf("origin is %s, want %s", got, want)
 	}
+	warnings = slices.DeleteFunc(warnings, func(w conf.Warning) bool { return w.Kind == conf.NoEffect })
 	if len(warnings) != 1 || warnings[0].Kind != conf.OlderKey {
 		t.Errorf("warnings: %v", warnings)
 	}

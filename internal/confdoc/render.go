@@ -78,7 +78,9 @@ func render(all []conf.Meta) []byte {
 	}
 	renderDifferences(&b, differing, own)
 	for i, section := range sections {
-		renderSection(&b, areas[i].title, section)
+		if len(section) > 0 {
+			renderSection(&b, areas[i].title, section)
+		}
 	}
 	renderIgnored(&b, ignored)
 	return b.Bytes()

@@ -140,7 +140,7 @@ func (s *submission) encode() ([]byte, string, error) {
 			h.Set("Content-Disposition", fmt.Sprintf("form-data; name=%q", name))
 		}
 		p, _ := w.CreatePart(h)
-		p.Write(data)
+		_, _ = p.Write(data)
 	}
 	part(api.RequestPart, "", "application/json", head)
 	part(api.JobGraphPart, s.request.JobGraphFileName, api.JobGraphType, job)

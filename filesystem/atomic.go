@@ -114,7 +114,7 @@ func writeOnce(ctx context.Context, fsys FileSystem, path string, data []byte, o
 	if err != nil {
 		return err
 	}
-	defer a.Abort()
+	defer func() { _ = a.Abort() }()
 	if _, err := a.Write(data); err != nil {
 		return err
 	}

@@ -212,9 +212,9 @@ func (r *wireReader) vint() int64 {
 	if first >= -112 {
 		return int64(first)
 	}
-	size, negative := int(-112-int(first)), false
+	size, negative := -112-int(first), false
 	if first < -120 {
-		size, negative = int(-120-int(first)), true
+		size, negative = -120-int(first), true
 	}
 	var v uint64
 	for _, c := range r.take(size) {

@@ -58,7 +58,7 @@ func (s *Server) putArtifact(c *call) (any, error) {
 	default:
 		return nil, unavailable("%d executables are being uploaded already; try again", maxUploads)
 	}
-	defer c.w.control.SetReadDeadline(time.Time{})
+	defer func() { _ = c.w.control.SetReadDeadline(time.Time{}) }()
 	size, err := s.c.Artifacts.Put(c.Context(), key, body(c.w, c.Request, 0))
 	if err != nil {
 		return nil, fmt.Errorf("take executable %s: %w", key, err)

@@ -71,7 +71,7 @@ func (s *Server) sendLog(c *call, name string) (any, error) {
 	h.Set("Content-Disposition", mime.FormatMediaType("inline", map[string]string{"filename": name}))
 	c.w.WriteHeader(http.StatusOK)
 	if c.Method != http.MethodHead {
-		io.Copy(c.w, io.LimitReader(f, info.Size())) // an error means that the client has gone
+		_, _ = io.Copy(c.w, io.LimitReader(f, info.Size())) // an error means that the client has gone
 	}
 	return written{}, nil
 }

@@ -32,7 +32,7 @@ func (a *answer) WriteHeader(status int) {
 
 func (a *answer) Write(b []byte) (int, error) {
 	a.began = true
-	a.control.SetWriteDeadline(time.Now().Add(answerTimeout)) // without deadlines (a recorder): no matter
+	_ = a.control.SetWriteDeadline(time.Now().Add(answerTimeout)) // without deadlines (a recorder): no matter
 	return a.ResponseWriter.Write(b)
 }
 
@@ -155,7 +155,7 @@ func ignoreBody(w *answer, r *http.Request) error {
 		return nil
 	}
 	_, err := io.Copy(io.Discard, body(w, r, maxIgnoredBody))
-	w.control.SetReadDeadline(time.Time{})
+	_ = w.control.SetReadDeadline(time.Time{})
 	if err != nil {
 		return fmt.Errorf("read body: %w", err)
 	}
@@ -179,14 +179,14 @@ type patientReader struct {
 }
 
 func (p *patientReader) Read(b []byte) (int, error) {
-	p.control.SetReadDeadline(time.Now().Add(bodyTimeout))
+	_ = p.control.SetReadDeadline(time.Now().Add(bodyTimeout))
 	return p.r.Read(b)
 }
 
 // readJSON reads a small JSON body; an empty one leaves v unchanged.
 func (c *call) readJSON(v any) error {
 	data, err := io.ReadAll(body(c.w, c.Request, maxIgnoredBody))
-	c.w.control.SetReadDeadline(time.Time{})
+	_ = c.w.control.SetReadDeadline(time.Time{})
 	if err != nil {
 		return fmt.Errorf("read body: %w", err)
 	}
@@ -208,7 +208,7 @@ func (s *Server) send(w *answer, code int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 	w.WriteHeader(code)
-	w.Write(data) // an error means that the client has gone
+	_, _ = w.Write(data) // an error means that the client has gone
 }
 
 // fail answers with an error, unless something was answered already: then the connection is broken off.
@@ -219,7 +219,7 @@ func (s *Server) fail(w *answer, r *http.Request, err error) {
 		panic(http.ErrAbortHandler)
 	}
 	// net/http reads what is left of a body before the connection is used again.
-	w.control.SetReadDeadline(time.Now().Add(bodyTimeout))
+	_ = w.control.SetReadDeadline(time.Now().Add(bodyTimeout))
 	errs := []string{f.message}
 	if f.detail != "" {
 		errs = append(errs, f.detail)

@@ -37,7 +37,7 @@ func (s *Server) submit(c *call) (any, error) {
 	sub, err := s.readSubmission(c)
 	if err != nil {
 		// A client that still sends wouldn't read the answer.
-		io.Copy(io.Discard, body(c.w, c.Request, s.maxContent()))
+		_, _ = io.Copy(io.Discard, body(c.w, c.Request, s.maxContent()))
 		return nil, err
 	}
 	if err := s.attachArtifact(c.Context(), sub); err != nil {
@@ -60,7 +60,7 @@ func (s *Server) maxContent() int64 {
 }
 
 func (s *Server) readSubmission(c *call) (*submission, error) {
-	defer c.w.control.SetReadDeadline(time.Time{})
+	defer func() { _ = c.w.control.SetReadDeadline(time.Time{}) }()
 	if s.c.SubmitRefused != "" {
 		return nil, fail(http.StatusForbidden, "%s", s.c.SubmitRefused)
 	}

@@ -36,7 +36,6 @@ func TTL(d time.Duration) StateOption { return StateOption{ttl: d} }
 // cells holds a state's values by slot.
 type cells[V any] struct {
 	ks      *keyedState
-	keeper  keeper[V]
 	vals    []V
 	set     []bool
 	ttl     int64

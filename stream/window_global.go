@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"github.com/weftstream/weft/codec"
 	"github.com/weftstream/weft/operator"
 	"github.com/weftstream/weft/runtime/state"
 )
@@ -38,7 +37,7 @@ type timed[T any] struct {
 
 func newGlobalWindow[K comparable, T, A, O any](env *operator.Env, w Windowed[K, T], s windowSpec, fn windowFunc[K, T, A, O]) operator.Operator {
 	return &globalWindow[K, T, A, O]{windowBase: newWindowBase(env, w, s, fn), spec: s, keepMS: s.keep.Milliseconds(), over: w.over, delta: w.delta,
-		record: keeperOf[T]((*codec.Type[T])(w.in.in.typ)), evict: s.keep > 0 || s.keepN > 0,
+		record: keeperOf(w.in.in.typ), evict: s.keep > 0 || s.keepN > 0,
 		windows: state.NewTable[K, globalPane[T, A]](groupsOf(env), cloneOf(w.in.kt))}
 }
 

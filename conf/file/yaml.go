@@ -2,6 +2,7 @@ package file
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -25,7 +26,7 @@ func parseYAML(data []byte) ([]setting, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var document yaml.Node
 	switch err := decoder.Decode(&document); {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return nil, nil
 	case err != nil:
 		return nil, syntaxError(err)
@@ -33,7 +34,7 @@ func parseYAML(data []byte) ([]setting, error) {
 	var more yaml.Node
 	if err := decoder.Decode(&more); err == nil {
 		return nil, &SyntaxError{Line: more.Line, Problem: "a second document begins here: expected one"}
-	} else if err != io.EOF {
+	} else if !errors.Is(err, io.EOF) {
 		return nil, syntaxError(err)
 	}
 	f := flattener{seen: map[string]int{}}

@@ -30,7 +30,7 @@ func (sink[T]) Commits() bool                          { return false }
 func (sink[T]) Commit(*stream.Runtime, [][]byte) error { return nil }
 
 func (s sink[T]) Open(rt *stream.Runtime) (stream.SinkWriter[T], error) {
-	w := &writer[T]{out: bufio.NewWriterSize(locked{s.w}, 32<<10)}
+	w := &writer[T]{out: bufio.NewWriterSize(locked(s), 32<<10)}
 	if rt.Parallelism > 1 {
 		w.prefix = strconv.Itoa(rt.Subtask+1) + "> "
 	}

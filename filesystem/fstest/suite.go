@@ -125,7 +125,7 @@ func (e *env) createAndRead() {
 		e.Fatal("a closed writer takes data")
 	}
 	if d, err := e.Open(e.ctx, e.dir); err == nil {
-		if _, err := d.Read(make([]byte, 1)); err == nil || err == io.EOF {
+		if _, err := d.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
 			e.Fatalf("reading a directory: got %v, want an error", err)
 		}
 		d.Close()

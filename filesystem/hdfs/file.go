@@ -352,7 +352,7 @@ func (w *writer) Abort() error {
 	return nil
 }
 
-func (w *writer) abandon() { w.Abort() }
+func (w *writer) abandon() { _ = w.Abort() }
 
 // dataCause marks what is neither an exception nor a refusal as worth another try: a DataNode or the NameNode is gone.
 func (f *FS) dataCause(err error) error {

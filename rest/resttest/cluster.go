@@ -64,7 +64,7 @@ func New(t testing.TB, change func(*rest.Config)) *Cluster {
 	go func() {
 		defer close(c.done)
 		served := make(chan struct{})
-		go func() { defer close(served); front.Serve(outer) }()
+		go func() { defer close(served); _ = front.Serve(outer) }()
 		if err := c.Server.Serve(ctx, inner); err != nil {
 			t.Errorf("serve REST: %v", err)
 		}

@@ -198,7 +198,7 @@ func (c *Cache) upload(ctx context.Context, local *localFile, progress func(done
 		return Artifact{}, false, err
 	}
 	if err := local.copyTo(ctx, w, progress); err != nil {
-		w.Abort()
+		_ = w.Abort()
 		return Artifact{}, false, err
 	}
 	if err := w.Close(); err != nil {

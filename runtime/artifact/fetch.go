@@ -261,7 +261,7 @@ func (f *Fetcher) download(ctx context.Context, a Artifact) (err error) {
 	// A child forked while the file was open for writing has it open until its own exec, and for so long executing it
 	// fails with ETXTBSY. Forks hold this lock until that exec.
 	syscall.ForkLock.Lock()
-	syscall.ForkLock.Unlock()
+	syscall.ForkLock.Unlock() //nolint:staticcheck // having held it is all
 	return os.Rename(temp, f.path(a.SHA256))
 }
 

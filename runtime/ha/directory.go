@@ -173,7 +173,7 @@ func (d *directory) prepare(ctx context.Context, prepared string, e *directoryEp
 		err = w.Close()
 	}
 	if err != nil {
-		w.Abort()
+		_ = w.Abort()
 	}
 	return err
 }

@@ -67,7 +67,7 @@ func (e *directoryEpoch) writeTemp(ctx context.Context, name string, data []byte
 			if err == nil {
 				return temp, nil
 			}
-			w.Abort()
+			_ = w.Abort()
 		}
 		e.d.removeQuietly(ctx, temp)
 		last = err

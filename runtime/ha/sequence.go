@@ -213,7 +213,7 @@ func (s *sequence) writeTemp(ctx context.Context, temp string, data []byte) erro
 		err = w.Close()
 	}
 	if err != nil {
-		w.Abort()
+		_ = w.Abort()
 		_ = s.fs.Remove(context.WithoutCancel(ctx), temp, false)
 	}
 	return err

@@ -412,7 +412,9 @@ func TestTaskFinishesAfterItsHostsCoordinatorsOpened(t *testing.T) {
 		return j
 	})
 	w := c.workers[0]
-	w.wait(func(m *linkpb.FromHost) bool { return m.GetTask().GetState() == linkpb.ExecutionState_EXECUTION_RUNNING })
+	w.wait(func(m *linkpb.FromHost) bool {
+		return m.GetTask().GetState() == linkpb.ExecutionState_EXECUTION_RUNNING
+	})
 	close(open)
 	failed := false
 	w.wait(func(m *linkpb.FromHost) bool {

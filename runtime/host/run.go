@@ -82,7 +82,7 @@ func (h *host) receive(ctx context.Context, link Link) error {
 		switch {
 		case ctx.Err() != nil:
 			return fmt.Errorf("run task host: %w", context.Cause(ctx))
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			h.log.Info("the TaskManager ended the link")
 			return nil
 		case err != nil:

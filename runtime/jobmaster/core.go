@@ -48,12 +48,11 @@ type core struct {
 	slotPool
 	coordination
 	commitment
-	failures   []FailureDetails // newest first
-	truncated  bool
-	suspect    *FailureDetails // a secondary failure that waits for its cause
-	appending  *pendingAppend
-	nextAppend int64
-	done       bool
+	failures  []FailureDetails // newest first
+	truncated bool
+	suspect   *FailureDetails // a secondary failure that waits for its cause
+	appending *pendingAppend
+	done      bool
 
 	// Deadlines, 0 where there is none.
 	slotsBy, causeBy, cancelBy, appendAt, commitAt int64

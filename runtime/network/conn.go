@@ -47,7 +47,7 @@ func (c *conn) lost(err error) error {
 	if errors.Is(err, ErrClosed) {
 		return err
 	}
-	if err == io.EOF {
+	if err == io.EOF { //nolint:errorlint // a wrapped one is an error of its own: a handshake cut short, for instance
 		err = errors.New("closed by the peer")
 	}
 	return &PeerLostError{Peer: c.peer, Cause: err}

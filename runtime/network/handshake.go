@@ -31,12 +31,12 @@ type transcript struct {
 
 func (t *transcript) proof(key []byte, role string) []byte {
 	m := hmac.New(sha256.New, key)
-	io.WriteString(m, "weft data "+role)
+	_, _ = io.WriteString(m, "weft data "+role)
 	m.Write([]byte{Version})
 	m.Write(t.preamble.Job[:])
 	for _, id := range []string{t.preamble.Resource, t.acceptor} {
 		m.Write([]byte{byte(len(id))})
-		io.WriteString(m, id)
+		_, _ = io.WriteString(m, id)
 	}
 	m.Write(t.acceptNonce[:])
 	m.Write(t.dial[:])

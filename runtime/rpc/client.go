@@ -81,7 +81,7 @@ func openArtifact(ctx context.Context, client rpcpb.JobManagerClient, sum [32]by
 		return nil, fmt.Errorf("fetch artifact %x from the JobManager: %w", sum, fromStatus(err))
 	}
 	r := &artifactReader{stream: st, cancel: cancel, sum: sum}
-	if r.fill(); r.err != nil && r.err != io.EOF {
+	if r.fill(); r.err != nil && !errors.Is(r.err, io.EOF) {
 		cancel()
 		return nil, r.err
 	}
@@ -102,7 +102,7 @@ func (r *artifactReader) fill() {
 	for len(r.rest) == 0 && r.err == nil {
 		chunk, err := r.stream.Recv()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			r.err = io.EOF
 		case err != nil:
 			r.err = fmt.Errorf("fetch artifact %x from the JobManager: %w", r.sum, fromStatus(err))

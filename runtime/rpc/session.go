@@ -140,7 +140,7 @@ func (s *Server) write(p *peer, st serverStream) {
 		select {
 		case <-p.wake:
 		case <-ping.C:
-			p.Send(&rpcpb.ToTaskManager{Message: &rpcpb.ToTaskManager_Ping{Ping: &rpcpb.Ping{}}}) // an error is p's end
+			_ = p.Send(&rpcpb.ToTaskManager{Message: &rpcpb.ToTaskManager_Ping{Ping: &rpcpb.Ping{}}}) // an error is p's end
 		case <-p.ended:
 			for _, m := range p.take() {
 				if err := st.Send(m); err != nil {

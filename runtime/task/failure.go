@@ -53,7 +53,7 @@ func (t *Task) protect(f func() error) error {
 	err := Protect(f)
 	var p *PanicError
 	if errors.As(err, &p) && t.current >= 0 {
-		t.blame(t.current, err)
+		_ = t.blame(t.current, err)
 	}
 	return err
 }

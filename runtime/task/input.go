@@ -165,7 +165,7 @@ func (o *outlet) End() error {
 // unblamed keeps an error of the exchange from being called the operator's that emitted.
 func (o *outlet) unblamed(err error) error {
 	if err != nil {
-		o.t.blame(len(o.t.chain), err)
+		_ = o.t.blame(len(o.t.chain), err)
 	}
 	return err
 }

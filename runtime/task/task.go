@@ -127,8 +127,8 @@ func (t *Task) Run() {
 			return
 		}
 		ended = true
-		if err == errGoexit && t.current >= 0 {
-			t.blame(t.current, err)
+		if errors.Is(err, errGoexit) && t.current >= 0 {
+			_ = t.blame(t.current, err)
 		}
 		if closeErr := t.close(); err == nil {
 			err = closeErr

@@ -100,7 +100,7 @@ func (c *children) reap(died <-chan os.Signal) {
 		for _, pid := range c.zombies() {
 			if _, twice := suspects[pid]; twice {
 				var ws unix.WaitStatus
-				unix.Wait4(pid, &ws, unix.WNOHANG, nil) // an error: somebody else was faster
+				_, _ = unix.Wait4(pid, &ws, unix.WNOHANG, nil) // an error: somebody else was faster
 				continue
 			}
 			next[pid] = struct{}{}

@@ -132,7 +132,7 @@ func (o *output) copy() {
 	for {
 		n, err := o.r.Read(buffer)
 		if n > 0 {
-			o.tail.Write(buffer[:n])
+			_, _ = o.tail.Write(buffer[:n])
 			if o.err == nil {
 				_, o.err = o.file.Write(buffer[:n])
 			}

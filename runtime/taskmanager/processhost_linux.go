@@ -144,7 +144,7 @@ func (h *processHost) linkEnded() {
 
 // wait is the last goroutine of the host.
 func (h *processHost) wait(cancel context.CancelFunc, served <-chan error) {
-	h.p.children.wait(h.child) // the error says no more than ProcessState
+	_ = h.p.children.wait(h.child) // the error says no more than ProcessState
 	close(h.ended)
 	h.stopTimers()
 	if err := h.child.Data.Close(); err != nil {

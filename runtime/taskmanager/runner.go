@@ -150,7 +150,7 @@ func (r *runner) explain(x *linkpb.HostExit) {
 
 // report sends to the JobManager; when that is lost, all hosts end anyway.
 func (r *runner) report(m *linkpb.FromHost) {
-	r.s.conn.Send(&rpcpb.FromTaskManager{Message: &rpcpb.FromTaskManager_Host{
+	_ = r.s.conn.Send(&rpcpb.FromTaskManager{Message: &rpcpb.FromTaskManager_Host{
 		Host: &rpcpb.HostEvent{JobId: r.job[:], Event: m},
 	}})
 }

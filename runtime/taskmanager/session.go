@@ -270,7 +270,7 @@ func (s *session) after(d time.Duration, f func() []action) {
 }
 
 // send queues for the JobManager. An error means that the connection has ended, of which the reader tells the actor.
-func (s *session) send(m *rpcpb.FromTaskManager) { s.conn.Send(m) }
+func (s *session) send(m *rpcpb.FromTaskManager) { _ = s.conn.Send(m) }
 
 // beat says that the TaskManager lives.
 func (s *session) beat() {

@@ -194,7 +194,7 @@ func (c *Cluster) startRM(i int) error {
 	}
 	rm.addr = ln.Addr().String()
 	rm.web = &http.Server{Handler: c.webHandler(i), ReadHeaderTimeout: 10 * time.Second}
-	c.wg.Go(func() { rm.web.Serve(ln) })
+	c.wg.Go(func() { _ = rm.web.Serve(ln) })
 	return nil
 }
 

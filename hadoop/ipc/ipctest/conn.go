@@ -95,13 +95,13 @@ func (c *conn) authenticate(r io.Reader, auth byte) error {
 	case auth == wire.AuthSASL && c.server.cfg.Password != nil:
 		err := c.login(r)
 		if err != nil {
-			c.write(failure(wire.CallSASL, err, true))
+			_ = c.write(failure(wire.CallSASL, err, true))
 		}
 		return err
 	}
 	err := Exception("org.apache.hadoop.security.AccessControlException",
 		"SIMPLE authentication is not enabled.  Available:[TOKEN]")
-	c.write(failure(-1, err, true))
+	_ = c.write(failure(-1, err, true))
 	return err
 }
 
@@ -177,7 +177,7 @@ func (c *conn) call(ctx context.Context, header *pb.RpcRequestHeader, body []byt
 	var method pb.RequestHeader
 	rest, err := wire.Consume(body, &method)
 	if err != nil {
-		c.write(failure(header.GetCallId(), err, true))
+		_ = c.write(failure(header.GetCallId(), err, true))
 		c.nc.Close()
 		return
 	}
@@ -196,11 +196,11 @@ func (c *conn) call(ctx context.Context, header *pb.RpcRequestHeader, body []byt
 	case errors.Is(err, ErrSilence):
 	case err != nil:
 		reply := failure(header.GetCallId(), err, false)
-		c.write(reply)
+		_ = c.write(reply)
 		if reply.GetStatus() == pb.RpcStatus_FATAL {
 			c.nc.Close()
 		}
 	default:
-		c.write(success(header.GetCallId()), out)
+		_ = c.write(success(header.GetCallId()), out)
 	}
 }

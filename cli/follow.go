@@ -1,0 +1,239 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/weftstream/weft/client"
+	"github.com/weftstream/weft/conf"
+	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/link/linkpb"
+	"github.com/weftstream/weft/rest/api"
+)
+
+const (
+	// reportInterval is how often an attached command asks the provider how the cluster is, and lostInterval how often
+	// once the cluster's endpoint has gone.
+	reportInterval = time.Second
+	lostInterval   = 200 * time.Millisecond
+	// jobsInterval is how often it asks the cluster for its jobs.
+	jobsInterval = 250 * time.Millisecond
+	// reportPatience is how long the provider may give no answer before the command gives up.
+	reportPatience = time.Minute
+	// lastResults is how long results are waited for once the provider says that the cluster has ended.
+	lastResults = time.Second
+)
+
+// follower watches a deployed application cluster to its end.
+type follower struct {
+	s       *session
+	place   *place
+	cluster *client.Cluster
+}
+
+// detached says how to go on without this command.
+func (f *follower) detached(ctx context.Context) error {
+	r, err := f.place.Report(ctx, f.cluster.ID)
+	if err == nil && r.State.Ended() { // it was that short
+		f.s.print.ended(r)
+		return endError("application", r)
+	}
+	f.s.log.Info("the application goes on without this command", "stop", "yarn application -kill "+f.cluster.ID)
+	return nil
+}
+
+// attached prints what happens until the application has ended, and returns its end as an error.
+func (f *follower) attached(ctx context.Context) error {
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	lost := make(chan struct{})
+	var watch sync.WaitGroup
+	if f.cluster.Endpoint != "" {
+		c, err := f.s.impatient(f.cluster)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		watch.Go(func() { f.watchJobs(watching, c, lost) })
+	}
+	r, err := f.awaitEnd(ctx, lost)
+	if err == nil && f.cluster.Endpoint != "" { // results may be on their way
+		late := time.NewTimer(lastResults)
+		defer late.Stop()
+		select {
+		case <-lost:
+		case <-late.C:
+		}
+	}
+	stop()
+	watch.Wait()
+	if err != nil && ctx.Err() != nil {
+		return f.interrupted(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("follow application %s: %w; it goes on, and `yarn application -status %s` says how it is",
+			f.cluster.ID, err, f.cluster.ID)
+	}
+	f.s.print.ended(r)
+	f.s.log.Info("application ended", "applicationId", r.ID, "finalStatus", r.State)
+	return endError("application", r)
+}
+
+// awaitEnd asks the provider until the cluster has ended. lost is closed when the endpoint has gone.
+func (f *follower) awaitEnd(ctx context.Context, lost <-chan struct{}) (client.Report, error) {
+	state := client.Running
+	answered := time.Now()
+	interval := reportInterval
+	for {
+		r, err := f.place.Report(ctx, f.cluster.ID)
+		switch {
+		case ctx.Err() != nil:
+			return r, context.Cause(ctx)
+		case err != nil && (errors.Is(err, client.ErrNotFound) || time.Since(answered) > reportPatience):
+			return r, err
+		case err != nil:
+			f.s.log.Warn("the application's state isn't known", "error", err)
+		case r.State.Ended():
+			return r, nil
+		default:
+			answered = time.Now()
+			if r.State != state {
+				state = r.State
+				f.s.log.Info("application", "applicationId", r.ID, "state", state)
+			}
+		}
+		timer := time.NewTimer(interval)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-lost:
+			interval, lost = lostInterval, nil
+		}
+		timer.Stop()
+	}
+}
+
+// interrupted is what happens after Ctrl-C: with -sae the application ends, too.
+func (f *follower) interrupted(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if !conf.Get(f.s.conf, conf.ExecutionShutdownOnAttachedExit) {
+		f.s.log.Info("the application goes on without this command", "applicationId", f.cluster.ID,
+			"stop", "yarn application -kill "+f.cluster.ID)
+		return &exitError{ExitError, cause}
+	}
+	if err := f.s.shutdown(context.WithoutCancel(ctx), f.place, f.cluster); err != nil {
+		return fmt.Errorf("end application %s with this command: %w", f.cluster.ID, err)
+	}
+	return &exitError{ExitError, cause}
+}
+
+// shutdown ends a cluster in order, and the hard way if that takes longer than client.timeout.
+func (s *session) shutdown(ctx context.Context, p *place, cluster *client.Cluster) error {
+	s.log.Info("ending the cluster", "id", cluster.ID)
+	patience := conf.Get(s.conf, conf.ClientTimeout)
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	c, err := s.impatient(cluster)
+	if err == nil {
+		defer c.Close()
+		err = c.Shutdown(limited)
+	}
+	if err == nil {
+		err = eventually(limited, lostInterval, func() bool {
+			r, err := p.Report(limited, cluster.ID)
+			return err == nil && r.State.Ended() || errors.Is(err, client.ErrNotFound)
+		})
+	}
+	if err == nil {
+		return nil
+	}
+	s.log.Warn("the cluster doesn't end by itself and is killed", "id", cluster.ID, "cause", err)
+	limited, cancel = context.WithTimeout(ctx, patience)
+	defer cancel()
+	return p.Kill(limited, cluster.ID)
+}
+
+// watchJobs prints the jobs that come, their states, and their results, until ctx or the endpoint has ended; then it
+// closes lost. Who submitted a job waits for its result as well, so each result is asked for while the job runs.
+func (f *follower) watchJobs(ctx context.Context, c *client.Client, lost chan<- struct{}) {
+	defer close(lost)
+	var results sync.WaitGroup
+	defer results.Wait()
+	states := map[string]string{}
+	failures := 0
+	for {
+		jobs, err := c.Jobs(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			// A single failure may be anything; an endpoint that is gone refuses at once.
+			if failures++; failures >= 3 || errors.Is(err, client.ErrUnreachable) {
+				f.s.log.Debug("the cluster's endpoint has gone", "error", err)
+				return
+			}
+		} else {
+			failures = 0
+		}
+		for i := len(jobs) - 1; i >= 0; i-- { // oldest first
+			f.observe(ctx, c, &results, states, jobs[i])
+		}
+		if pause(ctx, jobsInterval) != nil {
+			return
+		}
+	}
+}
+
+// observe prints what is new of a job.
+func (f *follower) observe(ctx context.Context, c *client.Client, results *sync.WaitGroup, states map[string]string, j api.JobOverview) {
+	id, err := graph.ParseJobID(j.ID)
+	if err != nil {
+		return
+	}
+	last, known := states[j.ID]
+	if !known {
+		f.s.print.submitted(id, j.Name)
+		results.Go(func() { f.awaitResult(ctx, c, id) })
+	}
+	if last != j.State {
+		states[j.ID] = j.State
+		f.s.log.Info("job "+j.State, "job", j.ID, "name", j.Name)
+	}
+}
+
+// awaitResult prints a job's result once it is there. A connection that breaks is no reason to give up, an endpoint that
+// can't be reached any more is.
+func (f *follower) awaitResult(ctx context.Context, c *client.Client, id graph.JobID) {
+	for attempt := 0; attempt < 3; attempt++ {
+		r, err := c.Result(ctx, id)
+		if err == nil {
+			f.s.jobEnded(r)
+			return
+		}
+		f.s.log.Debug("the job's result isn't known", "job", id, "error", err)
+		if pause(ctx, jobsInterval) != nil {
+			return
+		}
+	}
+}
+
+// jobEnded prints a job's result, and why it failed.
+func (s *session) jobEnded(r *linkpb.JobResult) {
+	s.print.result(r)
+	id := api.JobResultOf(r).ID
+	f := r.GetFailure()
+	if f == nil {
+		return
+	}
+	where := ""
+	if f.GetOperator() != "" {
+		where = fmt.Sprintf(" (in %s, subtask %d)", f.GetOperator(), f.GetSubtask())
+	}
+	s.log.Error(fmt.Sprintf("job %q ended %s: %s%s", r.GetName(), r.GetStatus(), f.GetMessage(), where), "job", id)
+	if f.GetStack() != "" {
+		fmt.Fprintf(s.Err, "%s\n", f.GetStack())
+	}
+}

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -266,6 +268,58 @@ func BenchmarkEncodePlain(b *testing.B) {
 		typ.Reset(out)
 		if err := typ.Decode(out, dst); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// Structs of strings and plain memory are written by a shorter way: the same bytes, and the same errors.
+func TestFlatStructsAreWrittenLikeOthers(t *testing.T) {
+	type mixed struct {
+		A    int8
+		B    string
+		C, D uint64
+		E    uint32
+		_    int64
+		F    string
+		G    float32
+		H    [0]byte
+	}
+	type flat struct {
+		A    int8
+		B    string
+		C, D uint64
+		E    uint32
+		F    string
+		G    float32
+	}
+	if p, err := planOf(reflect.TypeFor[mixed]()); err != nil || p.flat != nil {
+		t.Errorf("an array is part of a flat plan (error %v)", err)
+	}
+	p, err := planOf(reflect.TypeFor[flat]())
+	if err != nil || p.flat == nil {
+		t.Fatalf("no flat plan (error %v)", err)
+	}
+	slow := *p
+	slow.flat = nil
+	for _, length := range []int{0, 1, 127, 128, 20000} {
+		v := flat{-3, strings.Repeat("x", length), 1 << 60, 7, 9, strings.Repeat("y", length/2), 2.5}
+		fast, want := p.encode(nil, unsafe.Pointer(&v)), slow.encode(nil, unsafe.Pointer(&v))
+		if !bytes.Equal(fast, want) {
+			t.Fatalf("strings of %d bytes: % x, want % x", length, fast, want)
+		}
+		var got flat
+		if rest, err := p.decode(unsafe.Pointer(&got), append(fast, 42)); err != nil || len(rest) != 1 || got != v {
+			t.Errorf("strings of %d bytes: read %v with %d bytes left, error %v", length, got, len(rest), err)
+		}
+		if length > 127 {
+			continue
+		}
+		for n := range fast {
+			_, err := p.decode(unsafe.Pointer(&got), fast[:n])
+			_, slowErr := slow.decode(unsafe.Pointer(&got), fast[:n])
+			if !errors.Is(err, ErrCorrupt) || err.Error() != slowErr.Error() {
+				t.Errorf("the first %d bytes of %d: error %v, want %v", n, len(fast), err, slowErr)
+			}
 		}
 	}
 }

@@ -29,11 +29,12 @@ const (
 type plan struct {
 	kind   kind
 	typ    reflect.Type
-	size   uintptr // of the Go value
-	elem   *plan   // slice, array, pointer, map value
-	key    *plan   // map
-	n      int     // array
-	fields []field // struct
+	size   uintptr     // of the Go value
+	elem   *plan       // slice, array, pointer, map value
+	key    *plan       // map
+	n      int         // array
+	fields []field     // struct
+	flat   []flatField // struct of strings and plain memory, else nil
 	// plain: no pointer inside, so memory can be copied. pins: decoding aliases the source.
 	plain, pins bool
 	sig         string
@@ -121,6 +122,7 @@ func compileStruct(p *plan, t reflect.Type, path string, above []reflect.Type) e
 	}
 	sig.WriteString("}")
 	p.sig = sig.String()
+	p.flat = flatten(p)
 	return nil
 }
 

@@ -22,6 +22,9 @@ func (p *plan) encode(dst []byte, v unsafe.Pointer) []byte {
 		dst = binary.AppendUvarint(dst, uint64(len(s)))
 		return append(dst, s...)
 	case kindStruct:
+		if p.flat != nil {
+			return p.encodeFlat(dst, v)
+		}
 		for i := range p.fields {
 			f := &p.fields[i]
 			dst = f.plan.encode(dst, unsafe.Add(v, f.offset))
@@ -125,6 +128,11 @@ func (p *plan) decode(v unsafe.Pointer, src []byte) ([]byte, error) {
 		*(*string)(v) = unsafe.String(unsafe.SliceData(rest), n)
 		return rest[n:], nil
 	case kindStruct:
+		if p.flat != nil {
+			if rest, ok := p.decodeFlat(v, src); ok {
+				return rest, nil
+			}
+		}
 		for i := range p.fields {
 			f := &p.fields[i]
 			if src, err = f.plan.decode(unsafe.Add(v, f.offset), src); err != nil {

@@ -34,7 +34,18 @@ func Stateless(records int64, parallelism int) (sum uint64) {
 	return sum
 }
 
-// WordCount counts words one by one and returns the sum, over every count put out, of count × the word's hash.
+// InWord says whether a byte of lower-case text belongs to a word.
+func InWord(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_' }
+
+// WordSum is what one result of wordcount adds to the checksum: the count × the four letters as a big-endian number.
+func WordSum(word string, count int64) uint64 {
+	if len(word) < 4 {
+		return 0
+	}
+	return uint64(count) * uint64(uint32(word[0])<<24|uint32(word[1])<<16|uint32(word[2])<<8|uint32(word[3]))
+}
+
+// WordCount counts words one by one and returns the sum of WordSum over every count put out.
 func WordCount(words int64, parallelism int) (sum uint64) {
 	key, err := codec.KeyOf[string]()
 	if err != nil {
@@ -49,14 +60,14 @@ func WordCount(words int64, parallelism int) (sum uint64) {
 			text := strings.ToLower(string(line))
 			for start := 0; start < len(text); {
 				end := start
-				for end < len(text) && text[end] != ' ' {
+				for end < len(text) && InWord(text[end]) {
 					end++
 				}
-				w := text[start:end]
-				h := key.Hash(w)
-				n, _ := counts.At(h, w)
-				*n++
-				sum += uint64(*n) * uint64(h)
+				if w := text[start:end]; w != "" {
+					n, _ := counts.At(key.Hash(w), w)
+					*n++
+					sum += WordSum(w, *n)
+				}
 				start = end + 1
 			}
 		}
@@ -66,8 +77,12 @@ func WordCount(words int64, parallelism int) (sum uint64) {
 
 type agg struct{ count, sum int64 }
 
-// Window counts and sums per key and second of event time; it returns the sum over all windows of
-// (key+1) × (count + 3 × sum) × (window start in seconds + 1).
+// PaneSum is what one window of one key adds to the checksum; start is in milliseconds.
+func PaneSum(key, count, sum, start int64) uint64 {
+	return uint64(key+1) * uint64(count+3*sum) * uint64(start/1000+1)
+}
+
+// Window counts and sums per key and second of event time, and returns the sum of PaneSum over all results.
 func Window(records int64, keys uint64, parallelism int) (sum uint64) {
 	key, err := codec.KeyOf[int64]()
 	if err != nil {
@@ -81,7 +96,7 @@ func Window(records int64, keys uint64, parallelism int) (sum uint64) {
 				continue
 			}
 			t.All(func(_ uint32, k *int64, a *agg) bool {
-				sum += uint64(*k+1) * uint64(a.count+3*a.sum) * uint64(start/1000+1)
+				sum += PaneSum(*k, a.count, a.sum, start)
 				return true
 			})
 			t.Clear()

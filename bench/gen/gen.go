@@ -57,3 +57,44 @@ func Share(total int64, subtask, parallelism int) int64 {
 	}
 	return n
 }
+
+// Cars is the number of cars of the topspeed workload.
+const Cars = 1000
+
+// Car is a record of the topspeed workload: where car ID stood after one more second.
+type Car struct {
+	ID, Speed int32   // Speed in km/h
+	Distance  float64 // metres since the start
+	At        int64   // event time in ms
+}
+
+// Traffic makes the cars of a subtask. Every car begins at 50 km/h.
+type Traffic struct {
+	r        Rand
+	made     int64
+	speed    [Cars]int32
+	distance [Cars]float64
+}
+
+// NewTraffic seeds the traffic of a subtask.
+func NewTraffic(subtask int) *Traffic {
+	t := &Traffic{r: New(subtask)}
+	for i := range t.speed {
+		t.speed[i] = 50
+	}
+	return t
+}
+
+// Next is the next record: below(1000) picks the car, below(2) whether it goes 5 km/h faster (0) or slower (1).
+func (t *Traffic) Next() Car {
+	id := int32(t.r.Below(Cars))
+	if t.r.Below(2) == 0 {
+		t.speed[id] = min(100, t.speed[id]+5)
+	} else {
+		t.speed[id] = max(0, t.speed[id]-5)
+	}
+	t.distance[id] += float64(t.speed[id]) / 3.6
+	c := Car{id, t.speed[id], t.distance[id], t.made / 100}
+	t.made++
+	return c
+}

@@ -1,0 +1,68 @@
+package bare
+
+import (
+	"github.com/weftstream/weft/bench/gen"
+	"github.com/weftstream/weft/codec"
+	"github.com/weftstream/weft/runtime/state"
+)
+
+// Bounds of the topspeed workload: metres between two results of a car, and how long a record counts.
+const (
+	TriggerMetres = 50
+	EvictMillis   = 10_000
+)
+
+type lane struct {
+	records []gen.Car
+	last    float64 // distance at the last result
+}
+
+// TopSpeed puts out, per car and 50 m, the fastest record of the last 10 s; it returns the sum of CarSum of what is put
+// out. It is defined for one subtask: with more, the result depends on how their records interleave.
+func TopSpeed(records int64) (sum uint64) {
+	key, err := codec.KeyOf[int32]()
+	if err != nil {
+		return 0
+	}
+	lanes := state.NewTable[int32, lane](all, nil)
+	traffic := gen.NewTraffic(0)
+	for range records {
+		c := traffic.Next()
+		l, fresh := lanes.At(key.Hash(c.ID), c.ID)
+		if len(l.records) == cap(l.records) {
+			l.evict(c.At)
+		}
+		l.records = append(l.records, c)
+		if fresh {
+			l.last = c.Distance
+		}
+		if c.Distance-l.last <= TriggerMetres {
+			continue
+		}
+		l.last = c.Distance
+		l.evict(c.At)
+		top := l.records[0]
+		for _, r := range l.records[1:] {
+			if r.Speed > top.Speed {
+				top = r
+			}
+		}
+		sum += CarSum(&top)
+	}
+	return sum
+}
+
+func (l *lane) evict(now int64) {
+	kept := l.records[:0]
+	for _, r := range l.records {
+		if r.At > now-EvictMillis {
+			kept = append(kept, r)
+		}
+	}
+	l.records = kept
+}
+
+// CarSum is what one result adds to the checksum.
+func CarSum(c *gen.Car) uint64 {
+	return uint64(c.ID+1) * uint64(c.Speed+1) * uint64(c.At+1)
+}

@@ -38,7 +38,7 @@ func main() {
 	var o options
 	var only string
 	flag.StringVar(&only, "only", "", "names of benchmarks, comma separated: "+strings.Join(names(), ", ")+" (default: all)")
-	flag.IntVar(&o.runs, "runs", 5, "runs of each measurement; the median counts")
+	flag.IntVar(&o.runs, "runs", 9, "runs of each measurement; the median counts")
 	flag.IntVar(&o.latencyRuns, "latency-runs", 9, "runs of each measurement on YARN")
 	flag.Float64Var(&o.scale, "scale", 1, "multiplies the number of records")
 	flag.StringVar(&o.out, "out", "bench/out/results.jsonl", "file that rows are appended to")

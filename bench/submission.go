@@ -158,7 +158,7 @@ func (c *cluster) plain(ctx context.Context, o options, t *table) error {
 		errs = append(errs, t.addResult(c.submissions(ctx, "submit", 1, o.latencyRuns)))
 	}
 	if o.wanted("ramp") {
-		errs = append(errs, t.addResult(c.submissions(ctx, "ramp", 10, max(1, o.latencyRuns/2))))
+		errs = append(errs, t.addResult(c.submissions(ctx, "ramp", 10, o.latencyRuns)))
 	}
 	if o.wanted("session-submit") || o.wanted("many-jobs") || o.wanted("memory") {
 		errs = append(errs, c.session(ctx, o, t))

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +51,7 @@ type command struct {
 	t        testing.TB
 	args     []string
 	cmd      *exec.Cmd
+	in       io.WriteCloser // its standard input, which ends with the test
 	out, err output
 	done     chan struct{} // closed when it has ended
 	code     int           // then; 128 and more for a signal
@@ -75,6 +77,10 @@ func (u *testUser) startWith(env []string, args ...string) *command {
 		if value != "" {
 			w.cmd.Env = append(w.cmd.Env, e)
 		}
+	}
+	var err error
+	if w.in, err = w.cmd.StdinPipe(); err != nil {
+		u.t.Fatal(err)
 	}
 	w.cmd.Stdout, w.cmd.Stderr = &w.out, &w.err
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C at the test isn't the command's

@@ -14,9 +14,10 @@ import (
 )
 
 // The command lines of the containers. YARN replaces <LOG_DIR>. exec makes weft the process that YARN's signals reach.
+// NodeManagers put the tail of files named *stderr* into a failed container's diagnostics.
 const (
-	masterCommand = "exec ./" + weftFile + " entrypoint yarn-%s 1><LOG_DIR>/jobmanager.out 2><LOG_DIR>/jobmanager.err"
-	workerCommand = "exec ./" + weftFile + " entrypoint yarn-taskmanager 1><LOG_DIR>/taskmanager.out 2><LOG_DIR>/taskmanager.err"
+	masterCommand = "exec ./" + weftFile + " entrypoint yarn-%s 1><LOG_DIR>/jobmanager.out 2><LOG_DIR>/jobmanager.stderr"
+	workerCommand = "exec ./" + weftFile + " entrypoint yarn-taskmanager 1><LOG_DIR>/taskmanager.out 2><LOG_DIR>/taskmanager.stderr"
 )
 
 // containerEnvironment is what a container gets besides what YARN sets. A container runs as the user of the NodeManager

@@ -44,7 +44,7 @@ bench: build
 
 # The whole fault matrix on a real Hadoop; `make test` runs a seeded sample of it.
 soak: build
-	WEFT_SOAK=1 scripts/test
+	WEFT_SOAK=1 WEFT_TEST_TIMEOUT=80m scripts/test
 
 # Generated code and pages: needs protoc, protoc-gen-go and protoc-gen-go-grpc.
 generate:

@@ -91,6 +91,39 @@ func TestRunApplicationJSON(t *testing.T) {
 	}
 }
 
+// A job's failure is told once, with the application's end if that tells of it.
+func TestRunApplicationTellsOnce(t *testing.T) {
+	for diagnostics, want := range map[string]string{
+		"job \"job 1\" ended FAILED: division by zero\nmain.count()": "ended FAILED: job \"job 1\" ended FAILED: division by zero\nmain.count()\n\nIts logs: yarn logs -applicationId " + appID,
+		"the driver went on and gave up":                             "ended FAILED: division by zero (in counts, subtask 0)",
+	} {
+		k := newKit(t)
+		k.rest.job(1, linkpb.JobStatus_FAILED, &api.JobResult{Failure: &api.Failure{Message: "division by zero", Operator: "counts", Stack: "main.count()"}})
+		code := make(chan int)
+		go func() { code <- k.run("run-application", "--json", "hdfs:///x") }()
+		k.eventually("job is seen", func() bool { return strings.Contains(k.out.String(), "job-ended") })
+		k.yarn.now(client.Report{State: client.Failed, Diagnostics: diagnostics})
+		k.wants(<-code, ExitFailed, nil, []string{want})
+		for _, once := range []string{"division by zero", "main.count()"} {
+			if n := strings.Count(k.err.String(), once); n != 1 {
+				t.Errorf("%q is said %d times:\n%s", once, n, k.err)
+			}
+		}
+	}
+}
+
+// A failure that the application lives on with isn't kept until its end.
+func TestRunApplicationTellsOfFailuresMeanwhile(t *testing.T) {
+	noGoroutinesLeft(t)
+	k := newKit(t)
+	k.rest.job(1, linkpb.JobStatus_FAILED, &api.JobResult{Failure: &api.Failure{Message: "division by zero"}})
+	code := make(chan int)
+	go func() { code <- k.run("run-application", "hdfs:///x") }()
+	k.eventually("failure is told", func() bool { return strings.Contains(k.err.String(), "ended FAILED: division by zero") })
+	k.yarn.now(client.Report{State: client.Succeeded})
+	k.wants(<-code, ExitOK, nil, nil)
+}
+
 // What YARN says of the end is the exit code, also for an application that had ended before it could be asked.
 func TestRunApplicationEnds(t *testing.T) {
 	for state, code := range map[client.State]int{client.Succeeded: ExitOK, client.Failed: ExitFailed, client.Killed: ExitCanceled} {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/weftstream/weft/client"
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/link"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/rest/api"
 )
@@ -23,6 +25,8 @@ const (
 	jobsInterval = 250 * time.Millisecond
 	// reportPatience is how long the provider may give no answer before the command gives up.
 	reportPatience = time.Minute
+	// failurePatience is how long a job's failure isn't shown because the application's end is expected to tell of it.
+	failurePatience = 3 * time.Second
 	// lastResults is how long results are waited for once the provider says that the cluster has ended.
 	lastResults = time.Second
 )
@@ -32,6 +36,15 @@ type follower struct {
 	s       *session
 	place   *place
 	cluster *client.Cluster
+
+	mu     sync.Mutex // guards untold
+	untold []failure
+}
+
+// failure is why a job failed, until the user has been told.
+type failure struct {
+	result *linkpb.JobResult
+	since  time.Time
 }
 
 // detached says how to go on without this command.
@@ -70,6 +83,7 @@ func (f *follower) attached(ctx context.Context) error {
 	}
 	stop()
 	watch.Wait()
+	f.tellFailures(0, r.Diagnostics)
 	if err != nil && ctx.Err() != nil {
 		return f.interrupted(ctx)
 	}
@@ -92,7 +106,7 @@ func (f *follower) awaitEnd(ctx context.Context, lost <-chan struct{}) (client.R
 		switch {
 		case ctx.Err() != nil:
 			return r, context.Cause(ctx)
-		case err != nil && (errors.Is(err, client.ErrNotFound) || time.Since(answered) > reportPatience):
+		case err != nil && time.Since(answered) > reportPatience: // a YARN that restarts doesn't know it at first
 			return r, err
 		case err != nil:
 			f.s.log.Warn("the application's state isn't known", "error", err)
@@ -181,6 +195,7 @@ func (f *follower) watchJobs(ctx context.Context, c *client.Client, lost chan<- 
 		for i := len(jobs) - 1; i >= 0; i-- { // oldest first
 			f.observe(ctx, c, &results, states, jobs[i])
 		}
+		f.tellFailures(failurePatience, "")
 		if pause(ctx, jobsInterval) != nil {
 			return
 		}
@@ -210,7 +225,12 @@ func (f *follower) awaitResult(ctx context.Context, c *client.Client, id graph.J
 	for attempt := 0; attempt < 3; attempt++ {
 		r, err := c.Result(ctx, id)
 		if err == nil {
-			f.s.jobEnded(r)
+			f.s.print.result(r)
+			if r.GetFailure() != nil {
+				f.mu.Lock()
+				f.untold = append(f.untold, failure{r, time.Now()})
+				f.mu.Unlock()
+			}
 			return
 		}
 		f.s.log.Debug("the job's result isn't known", "job", id, "error", err)
@@ -220,20 +240,27 @@ func (f *follower) awaitResult(ctx context.Context, c *client.Client, id graph.J
 	}
 }
 
-// jobEnded prints a job's result, and why it failed.
-func (s *session) jobEnded(r *linkpb.JobResult) {
-	s.print.result(r)
-	id := api.JobResultOf(r).ID
-	f := r.GetFailure()
-	if f == nil {
-		return
+// tellFailures shows the failures of jobs that are known for so long, except those that the application's diagnostics
+// tell of: they are shown with its end.
+func (f *follower) tellFailures(age time.Duration, diagnostics string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var later []failure
+	for _, u := range f.untold {
+		r := u.result
+		why := r.GetFailure()
+		switch {
+		case time.Since(u.since) < age:
+			later = append(later, u)
+			continue
+		case diagnostics != "" && strings.Contains(diagnostics, why.GetMessage()):
+			continue
+		}
+		f.s.log.Error(fmt.Sprintf("job %q ended %s: %s", r.GetName(), r.GetStatus(), link.FailureText(why.GetMessage(), why.GetOperator(),
+			int(why.GetSubtask()))), "job", api.JobResultOf(r).ID)
+		if why.GetStack() != "" {
+			fmt.Fprintf(f.s.Err, "%s\n", why.GetStack())
+		}
 	}
-	where := ""
-	if f.GetOperator() != "" {
-		where = fmt.Sprintf(" (in %s, subtask %d)", f.GetOperator(), f.GetSubtask())
-	}
-	s.log.Error(fmt.Sprintf("job %q ended %s: %s%s", r.GetName(), r.GetStatus(), f.GetMessage(), where), "job", id)
-	if f.GetStack() != "" {
-		fmt.Fprintf(s.Err, "%s\n", f.GetStack())
-	}
+	f.untold = later
 }

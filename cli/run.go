@@ -51,7 +51,7 @@ Examples:
   weft run -t yarn-session -Dyarn.application.id=application_1700000000000_0001 ./wordcount --input hdfs:///text
   weft run -t yarn-per-job -p 4 -Dtaskmanager.numberOfTaskSlots=2 ./wordcount
   weft run -m jobmanager:8081 -d ./topspeedwindowing
-  weft run -t local ./wordcount`
+  weft run -t local -p 2 ./wordcount`
 
 // run runs the application as its driver, in this machine's process tree, and its jobs at the target.
 func run(ctx context.Context, env *Env, o *runOptions) error {
@@ -201,11 +201,12 @@ func (s *session) drive(ctx context.Context, app *application, service jobServic
 	return nil
 }
 
-// runLocal runs the application as a person would: it runs its jobs itself, and its exit code is the command's.
+// runLocal runs the application as a person would, but with the configuration of the command line and the file: it runs
+// its jobs itself, and its exit code is the command's.
 func (s *session) runLocal(ctx context.Context, o *runOptions) error {
-	if o.parallelism != "" || len(o.commonOptions.dynamic.Value()) > 0 || o.programOptions.detached {
-		return usagef("-t local: -p, -D and -d don't reach an application that runs its jobs itself; set such keys in it " +
-			"(Driver.Set), or use a cluster")
+	if !conf.Get(s.conf, conf.ExecutionAttached) {
+		return usagef("-d: with -t local the jobs run in the application's own process, which this command waits for; " +
+			"detached jobs need a cluster")
 	}
 	app, err := s.application(ctx, o.application, o.class, need{driver: true})
 	if err != nil {
@@ -213,6 +214,9 @@ func (s *session) runLocal(ctx context.Context, o *runOptions) error {
 	}
 	defer app.close()
 	cmd := exec.CommandContext(ctx, app.driver(), app.Args...)
+	if cmd.Env, err = link.LocalEnvironment(os.Environ(), s.conf.Map()); err != nil {
+		return err
+	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.In, s.Out, s.Err
 	cmd.Cancel = func() error { return cmd.Process.Signal(stopSignal(ctx)) }
 	cmd.WaitDelay = closeTimeout + 10*time.Second // it cancels its jobs first

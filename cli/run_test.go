@@ -57,6 +57,45 @@ func TestRunWithoutJob(t *testing.T) {
 	}
 }
 
+const localFile = `package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/weftstream/weft/conf"
+	"github.com/weftstream/weft/stream"
+)
+
+func main() {
+	stream.Main(func(_ context.Context, d *stream.Driver) error {
+		c, err := d.Configuration()
+		own, _ := c.Raw("my.key")
+		fmt.Println(conf.Get(c, conf.ParallelismDefault), conf.Get(c, conf.PipelineName), conf.Get(c, conf.RestPort), own, os.Args[1:],
+			strings.Contains(strings.Join(os.Environ(), " "), "pipeline.name"))
+		return err
+	})
+}
+`
+
+// The configuration of the command line and the file reaches an application that runs its jobs itself.
+func TestRunLocal(t *testing.T) {
+	k := newKit(t)
+	k.env["FLINK_CONF_DIR"] = t.TempDir()
+	write(t, filepath.Join(k.env["FLINK_CONF_DIR"], "config.yaml"), "parallelism.default: 7\nrest.port: 9999\npipeline.name: file's\n")
+	dir := module(t, map[string]string{"main.go": localFile})
+	k.wants(k.run("run", "-t", "local", "-p", "3", "-Dpipeline.name=line's", "-Dmy.key=a=b c", dir, "-p", "5"), ExitOK, nil, nil)
+	if got, want := k.out.String(), "3 line's 9999 a=b c [-p 5] false\n"; got != want {
+		t.Errorf("the application printed %q, want %q", got, want)
+	}
+	k = newKit(t)
+	k.wants(k.run("run", "-t", "local", "-d", dir), ExitError, nil, []string{"-d: with -t local", "Usage:"})
+	k = newKit(t)
+	k.wants(k.run("run", "-t", "local", "-p", "none", dir), ExitError, nil, []string{"The parallelism must be a positive number: none"})
+}
+
 // An executable that isn't there any more, or isn't a Weft application, is told before a cluster is looked for.
 func TestRunChecksFirst(t *testing.T) {
 	k := newKit(t)

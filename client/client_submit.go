@@ -33,6 +33,8 @@ type SubmitOptions struct {
 // which is uploaded unless the cluster has it already; if g's Artifact has a URI they get it from there, and path isn't
 // looked at. A graph without a job id gets one.
 //
+// Errors name the request and not the job: that is left to the caller.
+//
 // A job is never submitted twice: after a request whose outcome isn't known the job's status is asked for first.
 func (c *Client) Submit(ctx context.Context, g *graph.JobGraph, path string) (graph.JobID, error) {
 	return c.SubmitWith(ctx, g, path, SubmitOptions{})
@@ -48,11 +50,7 @@ func (c *Client) SubmitWith(ctx context.Context, g *graph.JobGraph, path string,
 	s := &submission{c: c, id: g.ID(), graph: g, path: path, request: api.SubmitRequest{
 		JobGraphFileName: "flink-jobgraph-" + g.ID().String() + ".bin", JobJarFileNames: []string{},
 		ArtifactFileNames: []api.Empty{}, HeartbeatTimeout: o.HeartbeatTimeout.Milliseconds()}}
-	id, err := s.run(ctx)
-	if err != nil {
-		return id, fmt.Errorf("submit job %q: %w", g.GetName(), err)
-	}
-	return id, nil
+	return s.run(ctx)
 }
 
 // submission is one call of SubmitWith.

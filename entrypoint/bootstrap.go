@@ -13,15 +13,22 @@ import (
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/executor"
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/link"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/resourcemanager"
 )
 
 const (
+	// driverFailed is the exit code of an application whose driver function returned an error: stream.ExitFailed.
+	driverFailed = 1
 	// cancelledGrace is how long an application may go on after one of its jobs was cancelled.
 	cancelledGrace = 5 * time.Second
 	// resultGrace is how long an attached client of a per-job cluster may take to fetch the result.
 	resultGrace = 30 * time.Second
+	// lingerTime is how long an attached client of an application may take for the results of its jobs, and clientGone for
+	// how long one that is there never asks for nothing.
+	lingerTime = 5 * time.Second
+	clientGone = 2 * time.Second
 )
 
 // bootstrap is the DispatcherBootstrap: it does what the cluster was deployed for and then ends it. It returns when that
@@ -71,22 +78,31 @@ func (j *jobManager) runJobGraph(ctx context.Context) verdict {
 	return judge([]executor.Run{{ID: id, Name: g.GetName(), Result: r}})
 }
 
-// awaitDelivery waits until the client knows the result, which it can't ask for once the cluster has ended.
+// awaitDelivery waits until the client knows the result, which it can't ask for once the cluster has ended. How long it
+// doesn't ask says nothing: it may have other things to do first.
 func (j *jobManager) awaitDelivery(ctx context.Context, id graph.JobID) {
-	timer := time.NewTimer(resultGrace)
-	defer timer.Stop()
-	for {
-		select {
-		case got := <-j.delivered:
-			if got == id {
-				return
-			}
-		case <-timer.C:
-			j.log.Warn("no client has fetched the job's result", "job", id.String(), "within", resultGrace)
-			return
-		case <-ctx.Done():
-			return
-		}
+	left := j.delivered.await(ctx, []graph.JobID{id}, resultGrace, func() bool { return false })
+	if len(left) > 0 && ctx.Err() == nil {
+		j.log.Warn("no client has fetched the job's result", "job", id.String(), "within", resultGrace)
+	}
+}
+
+// linger gives an attached client time to learn the results of an application's jobs, which may have ended before it
+// first asked for them. There is no waiting for one that has asked and then stopped asking: it has gone.
+func (j *jobManager) linger(ctx context.Context, runs []executor.Run) {
+	if !conf.Get(j.conf, conf.ExecutionAttached) {
+		return
+	}
+	var ids []graph.JobID
+	for _, run := range runs {
+		ids = append(ids, run.ID)
+	}
+	left := j.delivered.await(ctx, ids, lingerTime, func() bool {
+		idle, asked := j.rest.Idle()
+		return asked && idle > clientGone
+	})
+	for _, id := range left {
+		j.log.Info("no client has fetched the job's result", "job", id.String())
 	}
 }
 
@@ -112,7 +128,8 @@ func (j *jobManager) runApplication(ctx context.Context) verdict {
 		Log: j.log,
 	})
 	_, err = executor.RunDriver(driver, executor.DriverSpec{
-		Executable: path, Args: args, Env: j.driverEnvironment(), Stdout: stdout, Stderr: stderr,
+		Executable: path, Args: args, Name: artifact.GetName(), Env: j.driverEnvironment(), Stdout: stdout, Stderr: stderr,
+		Memory: j.driverMemory(),
 	}, embedded, j.log.With("role", "driver"))
 	if err == nil {
 		_, err = embedded.AwaitAll(driver)
@@ -124,6 +141,7 @@ func (j *jobManager) runApplication(ctx context.Context) verdict {
 			w.note(run, r)
 		}
 	}
+	j.linger(ctx, embedded.Jobs())
 	return w.judge(err)
 }
 
@@ -183,15 +201,40 @@ func (w *jobWatch) judge(err error) verdict {
 	if err == nil || v.status == resourcemanager.StatusKilled {
 		return v
 	}
-	text := err.Error()
-	var driver *executor.DriverError
-	if errors.As(err, &driver) && strings.TrimSpace(driver.StderrTail) != "" {
-		text += "\nthe end of its standard error:\n" + driver.StderrTail
+	text := w.driverText(err)
+	switch {
+	case v.status != resourcemanager.StatusFailed:
+		return failed(text)
+	case text != "":
+		return failed(v.diagnostics + "\n" + text)
 	}
-	if v.status == resourcemanager.StatusFailed {
-		text = v.diagnostics + "\n" + text
+	return v
+}
+
+// driverText says how the driver ended, with the end of its standard error. A driver that ended because a job failed
+// repeats the job's failure, which has been said: then it is "", or what else there is to say. The mutex is held.
+func (w *jobWatch) driverText(err error) string {
+	driver, ok := err.(*executor.DriverError)
+	if !ok {
+		return err.Error()
 	}
-	return failed(text)
+	tail := strings.TrimSpace(driver.StderrTail)
+	for _, run := range w.runs {
+		switch {
+		case run.Result.GetStatus() != linkpb.JobStatus_FAILED || !strings.Contains(tail, run.ID.String()):
+		case driver.ExitCode == driverFailed:
+			return ""
+		default:
+			return err.Error()
+		}
+	}
+	switch {
+	case tail == "":
+		return err.Error()
+	case !strings.Contains(tail, "\n"):
+		return err.Error() + ": " + tail
+	}
+	return err.Error() + "; the end of its standard error:\n" + tail
 }
 
 // judge maps the ends of jobs to the cluster's: one cancelled is KILLED, else one failed is FAILED.
@@ -216,7 +259,7 @@ func cause(r *linkpb.JobResult) string {
 	if f == nil {
 		return ""
 	}
-	s := ": " + f.GetMessage()
+	s := ": " + link.FailureText(f.GetMessage(), f.GetOperator(), int(f.GetSubtask()))
 	if f.GetStack() != "" {
 		s += "\n" + f.GetStack()
 	}
@@ -252,8 +295,17 @@ func (j *jobManager) driverEnvironment() []string {
 		env = append(env, name+"="+v)
 	}
 	env = append(env, "TMPDIR="+j.p.TempDir())
-	if b, err := conf.JobManagerMemory(j.conf); err == nil {
-		env = append(env, "GOMEMLIMIT="+strconv.FormatInt(int64(conf.GoMemoryLimit(b.Driver)), 10))
+	if b := j.driverMemory(); b > 0 {
+		env = append(env, "GOMEMLIMIT="+strconv.FormatInt(int64(conf.GoMemoryLimit(conf.MemorySize(b))), 10))
 	}
 	return env
+}
+
+// driverMemory is the driver's part of the JobManager's memory in bytes; 0 if it isn't known.
+func (j *jobManager) driverMemory() int64 {
+	b, err := conf.JobManagerMemory(j.conf)
+	if err != nil {
+		return 0
+	}
+	return int64(b.Driver)
 }

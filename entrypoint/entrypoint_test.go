@@ -9,6 +9,7 @@ import (
 
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/executor"
+	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/resourcemanager"
 )
@@ -75,6 +76,22 @@ func TestBindHost(t *testing.T) {
 	}
 }
 
+// TestJudgeSaysEachThingOnce: the driver that ended because its job failed has nothing to add.
+func TestJudgeSaysEachThingOnce(t *testing.T) {
+	failed := executor.Run{ID: graph.JobID{7}, Name: "words", Result: &linkpb.JobResult{Status: linkpb.JobStatus_FAILED,
+		Failure: &linkpb.Failure{Message: "panic: boom", Operator: "Map", Subtask: 1, Stack: "main.explode()\n\tmain.go:7"}}}
+	id := failed.ID.String()
+	text := `job "words" (` + id + ") ended FAILED: panic: boom (in Map, subtask 1)\nmain.explode()\n\tmain.go:7"
+	tail := `job "words" (` + id + ") failed: panic: boom (in Map, subtask 1)\n\nmain.explode()\n\tmain.go:7\n"
+	for code, want := range map[int]string{1: text, 2: text + "\nthe application words ended with exit status 2"} {
+		w := &jobWatch{runs: []executor.Run{failed}}
+		err := &executor.DriverError{Name: "words", ExitCode: code, StderrTail: tail, Connected: true, Jobs: 1}
+		if v := w.judge(err); v.diagnostics != want {
+			t.Errorf("exit code %d:\n%s\nwant\n%s", code, v.diagnostics, want)
+		}
+	}
+}
+
 func TestJudge(t *testing.T) {
 	run := func(s linkpb.JobStatus, message string) executor.Run {
 		r := &linkpb.JobResult{Status: s}
@@ -99,8 +116,10 @@ func TestJudge(t *testing.T) {
 		{"cancelled and failed", []executor.Run{run(linkpb.JobStatus_FAILED, "boom"), cancelled}, nil, resourcemanager.StatusKilled, "cancelled"},
 		{"driver", []executor.Run{finished}, &executor.DriverError{ExitCode: 3, StderrTail: "first\nlast\n"},
 			resourcemanager.StatusFailed, "first\nlast"},
+		{"driver, in a line", nil, &executor.DriverError{Name: "words", Connected: true, ExitCode: 3, StderrTail: "only\n"},
+			resourcemanager.StatusFailed, "the application words ended with exit status 3 without submitting a job: only"},
 		{"driver and job", []executor.Run{run(linkpb.JobStatus_FAILED, "boom")}, &executor.DriverError{ExitCode: 3, StderrTail: "says so"},
-			resourcemanager.StatusFailed, "boom"},
+			resourcemanager.StatusFailed, "boom\nthe application"},
 		{"no job", nil, executor.ErrNoJob, resourcemanager.StatusFailed, "without submitting a job"},
 	} {
 		w := &jobWatch{runs: c.runs}

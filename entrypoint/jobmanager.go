@@ -18,7 +18,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/weftstream/weft/conf"
-	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/rest"
 	"github.com/weftstream/weft/runtime/ha"
 	"github.com/weftstream/weft/runtime/jobmanager"
@@ -43,7 +42,7 @@ func RunJobManager(ctx context.Context, p JobManagerProvider) (code int, err err
 		log.Info("JobManager process ends", "exitCode", code)
 		file.Close()
 	}()
-	j := &jobManager{p: p, conf: p.Configuration(), mode: Mode(p.Mode()), log: log, delivered: make(chan graph.JobID, 1)}
+	j := &jobManager{p: p, conf: p.Configuration(), mode: Mode(p.Mode()), log: log, delivered: newDeliveries()}
 	if err := j.prepare(); err != nil {
 		return ExitStartup, err
 	}
@@ -64,7 +63,7 @@ type jobManager struct {
 	rpc          *rpc.Server
 	driver       resourcemanager.WorkerDriver
 	roles        *jobmanager.JobManager
-	delivered    chan graph.JobID // results that clients have been told; capacity 1, the newest may be dropped
+	delivered    *deliveries
 
 	mu      sync.Mutex // guards verdict
 	verdict *verdict
@@ -107,7 +106,7 @@ func (j *jobManager) prepareServers() (err error) {
 	}
 	c := rest.Config{
 		Conf: j.conf, Token: j.p.RESTToken(), LogDir: j.p.LogDir(), LogFile: "jobmanager.log", StdoutFile: "jobmanager.out",
-		ResultDelivered: j.resultDelivered, Log: j.log.With("role", "rest"),
+		ResultDelivered: j.delivered.add, Log: j.log.With("role", "rest"),
 	}
 	if j.mode == ModeSession {
 		c.Artifacts = j.store
@@ -120,13 +119,6 @@ func (j *jobManager) prepareServers() (err error) {
 	url := "http://" + advertised(j.p.Host(), j.restListener)
 	j.driver, err = j.p.WorkerDriver(url, advertised(j.p.Host(), j.rpcListener), j.log.With("role", "workers"))
 	return err
-}
-
-func (j *jobManager) resultDelivered(id graph.JobID) {
-	select {
-	case j.delivered <- id:
-	default: // one is enough: per-job clusters have one job
-	}
 }
 
 // limitMemory sets the soft limit of this process' memory. The driver's is its own.

@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,11 +9,12 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"strings"
+	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link"
 )
@@ -30,12 +32,15 @@ const DefaultGrace = 10 * time.Second
 
 // DriverError says that the application ended with another exit code than 0, or by a signal.
 type DriverError struct {
-	Executable string
+	// Name is what people call the application.
+	Name string
 	// ExitCode is 128 + the signal's number if it was a signal, whose name Signal is.
 	ExitCode int
 	Signal   string
-	// StderrTail is the end of what it wrote to standard error.
+	// StderrTail is the end of what it wrote to standard error; Error doesn't repeat it.
 	StderrTail string
+	// Limit says that DriverSpec.Memory ended it; "" if it was something else.
+	Limit string
 	// Connected says that it is a Weft application, and Jobs how many jobs it had submitted.
 	Connected bool
 	Jobs      int
@@ -46,29 +51,26 @@ func (e *DriverError) Error() string {
 	if e.Signal != "" {
 		how = "signal " + e.Signal
 	}
-	text := fmt.Sprintf("the application %s ended with %s", e.Executable, how)
+	text := fmt.Sprintf("the application %s ended with %s", e.Name, how)
 	switch {
+	case e.Limit != "":
+		return fmt.Sprintf("the driver of the application %s was %s: raise %s, or the driver's share of it (%s)", e.Name, e.Limit,
+			conf.JobManagerMemoryProcessSize.Key(), conf.WeftDriverMemoryFraction.Key())
 	case !e.Connected:
 		text += " before it reached stream.Main (is it a Weft application?)"
 	case e.Jobs == 0:
 		text += " without submitting a job"
 	}
-	if last := lastLine(e.StderrTail); last != "" {
-		text += ": " + last
-	}
 	return text
-}
-
-func lastLine(s string) string {
-	s = strings.TrimSpace(s)
-	return s[strings.LastIndexByte(s, '\n')+1:]
 }
 
 // DriverSpec says what RunDriver runs.
 type DriverSpec struct {
-	// Executable is the application, Args what follows its name on the command line.
+	// Executable is the application, Args what follows its name on the command line. Name is what people call it, by
+	// default the executable's without its directory.
 	Executable string
 	Args       []string
+	Name       string
 	// Dir is the working directory and Env the whole environment; "" and nil take this process's.
 	Dir string
 	Env []string
@@ -76,6 +78,9 @@ type DriverSpec struct {
 	// is kept.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+	// Memory is the budget in bytes that the process is killed for exceeding, with link.MemoryMargin above it; 0 for no
+	// limit. GOMEMLIMIT is Env's to set.
+	Memory int64
 	// Grace is the time from SIGTERM to SIGKILL once ctx has ended; DefaultGrace if 0.
 	Grace time.Duration
 }
@@ -112,8 +117,17 @@ func RunDriver(ctx context.Context, spec DriverSpec, s link.DriverService, log *
 		return -1, err
 	}
 	log.Info("driver started", "executable", spec.Executable, "pid", cmd.Process.Pid)
+	wall := func(unused int64) {
+		if spec.Memory == 0 {
+			return
+		}
+		if err := link.LimitData(cmd.Process.Pid, spec.Memory+link.MemoryMargin(spec.Memory)+unused); err != nil {
+			log.Warn("limit the driver's memory", "error", err)
+		}
+	}
+	wall(link.UnusedReserve)
 
-	watched := &watchedService{DriverService: s}
+	watched := &watchedService{DriverService: s, begun: func() { wall(link.UnusedData(cmd.Process.Pid)) }}
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	served := make(chan error, 1)
 	go func() { served <- link.ServeDriver(serving, child.Link, watched) }()
@@ -127,13 +141,13 @@ func RunDriver(ctx context.Context, spec DriverSpec, s link.DriverService, log *
 	}
 	code, signal := exitOf(cmd.ProcessState)
 	log.Info("driver ended", "executable", spec.Executable, "exitCode", code, "jobs", watched.jobs.Load())
-	jobs := int(watched.jobs.Load())
+	jobs, name := int(watched.jobs.Load()), cmp.Or(spec.Name, filepath.Base(spec.Executable))
 	switch {
 	case ctx.Err() != nil && waitErr != nil:
-		return code, fmt.Errorf("the application %s was stopped: %w", spec.Executable, context.Cause(ctx))
+		return code, fmt.Errorf("the application %s was stopped: %w", name, context.Cause(ctx))
 	case code != 0:
-		return code, &DriverError{Executable: spec.Executable, ExitCode: code, Signal: signal, StderrTail: tail.String(),
-			Connected: watched.greeted.Load(), Jobs: jobs}
+		return code, &DriverError{Name: name, ExitCode: code, Signal: signal, StderrTail: tail.String(),
+			Limit: link.MemoryDeath(code, tail.tail.Crash(), spec.Memory), Connected: watched.greeted.Load(), Jobs: jobs}
 	case !watched.greeted.Load():
 		return code, ErrNotApplication
 	case jobs == 0:
@@ -178,12 +192,15 @@ func exitOf(p *os.ProcessState) (code int, signal string) {
 // watchedService notes what the application asked for.
 type watchedService struct {
 	link.DriverService
+	begun   func() // called when the application has connected
 	greeted atomic.Bool
 	jobs    atomic.Int64
 }
 
 func (w *watchedService) Welcome(ctx context.Context) (map[string]string, bool, error) {
-	w.greeted.Store(true)
+	if !w.greeted.Swap(true) {
+		w.begun()
+	}
 	return w.DriverService.Welcome(ctx)
 }
 
@@ -195,35 +212,18 @@ func (w *watchedService) Submit(ctx context.Context, g *graph.JobGraph) (graph.J
 	return id, err
 }
 
-// tailSize is how much of standard error is kept.
-const tailSize = 8 << 10
-
-// tailWriter passes on what is written and keeps the end of it. It is used by one goroutine (exec.Cmd's), and read after
-// that has ended.
+// tailWriter passes on what is written and keeps the end of it.
 type tailWriter struct {
 	to   io.Writer // may be nil
-	tail []byte
-	cut  bool
+	tail link.Tail
 }
 
 func (t *tailWriter) Write(b []byte) (int, error) {
-	t.tail = append(t.tail, b...)
-	if over := len(t.tail) - tailSize; over > 0 {
-		t.tail, t.cut = append(t.tail[:0], t.tail[over:]...), true
-	}
+	t.tail.Write(b) //nolint:errcheck // it never fails
 	if t.to == nil {
 		return len(b), nil
 	}
 	return t.to.Write(b)
 }
 
-// String is the end of what was written, from the beginning of a line.
-func (t *tailWriter) String() string {
-	s := string(t.tail)
-	if t.cut {
-		if _, rest, ok := strings.Cut(s, "\n"); ok {
-			return rest
-		}
-	}
-	return s
-}
+func (t *tailWriter) String() string { return t.tail.String() }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -264,9 +265,13 @@ func TestPerJob(t *testing.T) {
 		if g.GetArtifact().GetName() != "words" {
 			t.Errorf("artifact %v", g.GetArtifact())
 		}
+		if c := g.GetConfig(); c["execution.buffer-timeout.interval"] != "7 ms" || c["pipeline.name"] != "own" || len(c) != 2 {
+			t.Errorf("the job's configuration is %v", c)
+		}
 		_, err := cluster.Jobs.Submit(ctx, g)
 		return c, err
-	}, upload(t), executor.Options{Conf: configuration(t), Hooks: e.hooks()})
+	}, upload(t), executor.Options{Hooks: e.hooks(),
+		Conf: configuration(t, "execution.buffer-timeout.interval", "7 ms", "pipeline.name", "client's", "taskmanager.numberOfTaskSlots", "3")})
 	go func() { cluster.Jobs.Finish(<-e.submitted, finished()) }()
 	code, err := executor.RunDriver(t.Context(), spec(t, "two-jobs", out), s, nil)
 	driver := (*executor.DriverError)(nil)
@@ -312,7 +317,7 @@ func TestDriversThatFail(t *testing.T) {
 	code, err := run(t, "fails")
 	if code != 3 || !errors.As(err, &driver) || !driver.Connected || driver.Jobs != 0 ||
 		!strings.HasSuffix(driver.StderrTail, "no input files\nno input: give a path\n") || len(driver.StderrTail) > 9<<10 ||
-		!strings.HasPrefix(driver.StderrTail, "line\n") || !strings.HasSuffix(err.Error(), "without submitting a job: no input: give a path") {
+		!strings.HasPrefix(driver.StderrTail, "line\n") || !strings.HasSuffix(err.Error(), "exit status 3 without submitting a job") || strings.Contains(err.Error(), string(filepath.Separator)) {
 		t.Errorf("failing: %d, %v", code, err)
 	}
 	text := filepath.Join(t.TempDir(), "words")
@@ -324,6 +329,31 @@ func TestDriversThatFail(t *testing.T) {
 		if code != -1 || err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %d, %v", path, code, err)
 		}
+	}
+}
+
+// TestDriverThatLeaksIsKilled: the wall stands from the start, and is said to be what it was; a driver that keeps to its
+// budget doesn't meet it. The application is built without the race detector, whose memory doesn't go with a limit.
+func TestDriverThatLeaksIsKilled(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "leaky")
+	build := exec.Command("go", "build", "-o", path, "./testdata/leaky")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cluster := resttest.Start(t, nil)
+	run := func(mb string) (int, error) {
+		s := executor.NewEmbedded(cluster.Jobs, nil, executor.Options{})
+		return executor.RunDriver(t.Context(), executor.DriverSpec{Executable: path, Args: []string{mb}, Name: "words", Memory: 64 << 20}, s, nil)
+	}
+	driver := (*executor.DriverError)(nil)
+	code, err := run("4096")
+	if !errors.As(err, &driver) || code != 2 || driver.Limit != "killed by its memory limit of 64 MiB" ||
+		!strings.HasPrefix(err.Error(), "the driver of the application words was killed by its memory limit of 64 MiB: raise jobmanager.memory.process.size") {
+		t.Errorf("%d, %v", code, err)
+	}
+	if code, err := run("32"); code != 3 || !errors.As(err, &driver) || driver.Limit != "" {
+		t.Errorf("within its budget: %d, %v", code, err)
 	}
 }
 

@@ -46,7 +46,7 @@ func (p *PerJob) Submit(ctx context.Context, g *graph.JobGraph) (graph.JobID, er
 	p.submitting.Lock()
 	defer p.submitting.Unlock()
 	if c, id := p.deployed(); c != nil {
-		return graph.JobID{}, fmt.Errorf("submit job %q after job %s: %w", g.GetName(), id, ErrOneJob)
+		return graph.JobID{}, fmt.Errorf("it comes after job %s: %w", id, ErrOneJob)
 	}
 	g = withConfig(g, p.o.Conf)
 	if g.Artifact == nil {

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 )
 
@@ -73,13 +72,7 @@ func (c *Child) environment() []string {
 	if env == nil {
 		env = os.Environ()
 	}
-	out := make([]string, 0, len(env)+3)
-	for _, v := range env {
-		name, _, _ := strings.Cut(v, "=")
-		if name != envRole && name != envLinkFD && name != envDataFD {
-			out = append(out, v)
-		}
-	}
+	out := withoutVariables(env)
 	out = append(out, envRole+"="+c.Role.String(), envLinkFD+"="+strconv.Itoa(3))
 	if c.Data != nil {
 		out = append(out, envDataFD+"="+strconv.Itoa(4))

@@ -8,7 +8,11 @@
 //
 // The application finds its Role in its environment. The variables are read and removed while this package initialises,
 // before any of the user's own initialisation that follows it, so that they are not inherited by what the application
-// starts, and no flag of the user's can set them. An application whose link ends exits: it doesn't outlive its parent.
+// starts, and no flag of the user's can set them. One in the Local role that was started by `weft run -t local` finds its
+// configuration there, too (LocalConfiguration). An application whose link ends exits: it doesn't outlive its parent.
+//
+// What limits a child, and says how it died, is here for both parents: the wall around its memory (LimitData), and the
+// end of its standard error (Tail).
 //
 // Goroutines: a served link has those of its gRPC server, which are joined when ServeDriver or ServeHost returns; a
 // client has those of its gRPC connection, ended by Close; a Spawner has one, which is its thread.

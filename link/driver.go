@@ -17,7 +17,8 @@ import (
 )
 
 // DriverService is what serves an application in the driver role; package executor implements it by target. Its methods
-// are called concurrently. Their ctx ends with the link. An error's text reaches the application.
+// are called concurrently. Their ctx ends with the link. An error's text reaches the application, which puts before it
+// what it asked for and of which job: so neither is in it.
 type DriverService interface {
 	// Welcome gives the driver its configuration and says whether jobs run detached (Run returns after the submission).
 	Welcome(ctx context.Context) (config map[string]string, detached bool, err error)
@@ -31,11 +32,17 @@ type DriverService interface {
 
 // RemoteError is what the other end of a driver link answered: its own error's text.
 type RemoteError struct {
-	Op      string // what was asked for: "submit job"
+	// Op is what was asked for; "" where the caller says that: of a job.
+	Op      string
 	Message string
 }
 
-func (e *RemoteError) Error() string { return e.Op + ": " + e.Message }
+func (e *RemoteError) Error() string {
+	if e.Op == "" {
+		return e.Message
+	}
+	return e.Op + ": " + e.Message
+}
 
 // ServeDriver serves the application at the other end of conn and returns nil when that has closed its end, or the cause
 // of ctx's end. It closes conn.
@@ -122,18 +129,18 @@ func toStatus(err error) error {
 }
 
 // fromStatus makes the client's error; ctx is the call's.
-func fromStatus(ctx context.Context, op string, err error) error {
+func fromStatus(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("%s: %w", op, context.Cause(ctx))
+		return context.Cause(ctx)
 	}
 	s := status.Convert(err)
 	if s.Code() == codes.Unavailable {
-		return fmt.Errorf("%s: %w", op, errLinkEnded)
+		return errLinkEnded
 	}
-	return &RemoteError{Op: op, Message: s.Message()}
+	return &RemoteError{Message: s.Message()}
 }
 
 // DriverClient is the application's end of the driver link. It is safe for concurrent use.
@@ -168,7 +175,7 @@ func NewDriverClient(ctx context.Context, conn net.Conn, ended func(error)) (*Dr
 	if err == nil {
 		err = CheckVersion("weft process", c.welcome.GetVersion())
 	} else {
-		err = fromStatus(ctx, "open the driver link", err)
+		err = fmt.Errorf("open the driver link: %w", fromStatus(ctx, err))
 	}
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -185,15 +192,15 @@ func (c *DriverClient) Config() map[string]string { return c.welcome.GetConfig()
 func (c *DriverClient) Detached() bool { return c.welcome.GetDetached() }
 
 // Submit hands a JobGraph over. The id that comes back is the earlier run's if the cluster knows the graph's definition
-// and key. What the other side refuses is a *RemoteError.
+// and key. What the other side refuses is a *RemoteError. Errors of Submit, Await and Cancel don't name the job.
 func (c *DriverClient) Submit(ctx context.Context, g *graph.JobGraph) (graph.JobID, error) {
 	var id graph.JobID
 	r, err := c.client.Submit(ctx, &linkpb.SubmitRequest{Graph: g})
 	if err != nil {
-		return id, fromStatus(ctx, fmt.Sprintf("submit job %q", g.GetName()), err)
+		return id, fromStatus(ctx, err)
 	}
 	if len(r.GetJobId()) != len(id) {
-		return id, fmt.Errorf("submit job %q: the answer's job id has %d bytes", g.GetName(), len(r.GetJobId()))
+		return id, fmt.Errorf("the answer's job id has %d bytes", len(r.GetJobId()))
 	}
 	copy(id[:], r.GetJobId())
 	return id, nil
@@ -203,7 +210,7 @@ func (c *DriverClient) Submit(ctx context.Context, g *graph.JobGraph) (graph.Job
 func (c *DriverClient) Await(ctx context.Context, id graph.JobID) (*linkpb.JobResult, error) {
 	r, err := c.client.Await(ctx, &linkpb.AwaitRequest{JobId: id[:]})
 	if err != nil {
-		return nil, fromStatus(ctx, "await job "+id.String(), err)
+		return nil, fromStatus(ctx, err)
 	}
 	return r, nil
 }
@@ -211,7 +218,7 @@ func (c *DriverClient) Await(ctx context.Context, id graph.JobID) (*linkpb.JobRe
 // Cancel asks for the job's cancellation.
 func (c *DriverClient) Cancel(ctx context.Context, id graph.JobID) error {
 	_, err := c.client.Cancel(ctx, &linkpb.CancelRequest{JobId: id[:]})
-	return fromStatus(ctx, "cancel job "+id.String(), err)
+	return fromStatus(ctx, err)
 }
 
 // Close ends the link; the process goes on.

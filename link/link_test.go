@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"strconv"
@@ -211,7 +212,7 @@ func TestDriverErrors(t *testing.T) {
 	}
 	var remote *RemoteError
 	if _, err := c.Submit(t.Context(), &graph.JobGraph{JobId: make([]byte, 16)}); !errors.As(err, &remote) ||
-		err.Error() != `submit job "": queue etl is full` {
+		err.Error() != "queue etl is full" {
 		t.Errorf("got %v", err)
 	}
 	if _, err := c.Submit(t.Context(), &graph.JobGraph{Name: "x"}); !errors.As(err, &remote) {
@@ -355,6 +356,30 @@ func TestInherit(t *testing.T) {
 	}
 	if role, err := Detect(); role != Local || err != nil {
 		t.Errorf("the test is in role %s, %v", role, err)
+	}
+}
+
+// The configuration of the local role is read once and removed, is nobody else's, and has a bound.
+func TestLocalEnvironment(t *testing.T) {
+	config := map[string]string{"parallelism.default": "3", "a": "b=c\nd"}
+	list, err := LocalEnvironment([]string{"OTHER=x", envRole + "=driver", envConfig + "=old"}, config)
+	if err != nil || len(list) != 2 || list[0] != "OTHER=x" {
+		t.Fatalf("got %q, %v", list, err)
+	}
+	_, text, _ := strings.Cut(list[1], "=")
+	for _, test := range []struct {
+		role, text string
+		want       map[string]string
+		ok         bool
+	}{{"", text, config, true}, {"", "nonsense", nil, false}, {"driver", text, nil, false}} {
+		env := map[string]string{envRole: test.role, envConfig: test.text}
+		in := inherit(func(name string) string { return env[name] }, func(name string) error { delete(env, name); return nil })
+		if (in.err == nil) != test.ok || !maps.Equal(in.config, test.want) || len(env) != 0 {
+			t.Errorf("%q %q: got %v, %v, environment %v", test.role, test.text, in.config, in.err, env)
+		}
+	}
+	if _, err := LocalEnvironment(nil, map[string]string{"a": strings.Repeat("x", maxConfig)}); err == nil {
+		t.Error("more than a variable can hold was taken")
 	}
 }
 

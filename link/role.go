@@ -1,9 +1,13 @@
 package link
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 )
 
@@ -24,7 +28,14 @@ const (
 	envRole   = "WEFT_ROLE"
 	envLinkFD = "WEFT_LINK_FD"
 	envDataFD = "WEFT_DATA_FD"
+	envConfig = "WEFT_CONFIG" // of a process in the Local role; the others get theirs over the link
 )
+
+// variables are all of them.
+var variables = []string{envRole, envLinkFD, envDataFD, envConfig}
+
+// maxConfig bounds the configuration of a process in the Local role, in bytes: a system limits a variable to 128 KiB.
+const maxConfig = 120 << 10
 
 // ExitLinkEnded is the exit status of an application that ends because its link did.
 const ExitLinkEnded = 70
@@ -45,6 +56,7 @@ type inheritance struct {
 	role   Role
 	linkFD int
 	dataFD int
+	config map[string]string
 	err    error
 }
 
@@ -57,8 +69,8 @@ var (
 
 // inherit reads and removes the variables, and keeps the descriptors from what this process may start.
 func inherit(get func(string) string, unset func(string) error) inheritance {
-	role, linkFD, dataFD := get(envRole), get(envLinkFD), get(envDataFD)
-	for _, name := range []string{envRole, envLinkFD, envDataFD} {
+	role, linkFD, dataFD, config := get(envRole), get(envLinkFD), get(envDataFD), get(envConfig)
+	for _, name := range variables {
 		if err := unset(name); err != nil {
 			return inheritance{err: fmt.Errorf("clean the environment of %s: %w", name, err)}
 		}
@@ -66,6 +78,12 @@ func inherit(get func(string) string, unset func(string) error) inheritance {
 	in := inheritance{linkFD: -1, dataFD: -1}
 	switch role {
 	case "":
+		if config == "" {
+			return in
+		}
+		if err := json.Unmarshal([]byte(config), &in.config); err != nil {
+			in.err = fmt.Errorf("read the configuration from %s: %w; only Weft sets this variable", envConfig, err)
+		}
 		return in
 	case Driver.String():
 		in.role = Driver
@@ -95,6 +113,32 @@ func descriptor(name, value string) (int, error) {
 // Detect says in which role this process runs. The environment was read, and cleaned, at initialisation. The error says
 // that the variables, which only a Weft process sets, make no sense.
 func Detect() (Role, error) { return inherited.role, inherited.err }
+
+// LocalConfiguration is what `weft run -t local` gave this process, in the Local role, of the command line and the
+// configuration file; nil for a process that was started without it, and in the other roles.
+func LocalConfiguration() map[string]string { return maps.Clone(inherited.config) }
+
+// LocalEnvironment is env for an application that is to be started in the Local role, with config as its
+// LocalConfiguration.
+func LocalEnvironment(env []string, config map[string]string) ([]string, error) {
+	text, err := json.Marshal(config)
+	if err != nil {
+		return nil, fmt.Errorf("write the configuration for the application: %w", err)
+	}
+	if len(text) > maxConfig {
+		return nil, fmt.Errorf("write the configuration for the application: it has %d bytes, at most %d can be handed over: "+
+			"remove what the job doesn't need from the configuration file", len(text), maxConfig)
+	}
+	return append(withoutVariables(env), envConfig+"="+string(text)), nil
+}
+
+// withoutVariables is a copy of env without Weft's own.
+func withoutVariables(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains(variables, name)
+	})
+}
 
 // linkEnded is what happens to an application whose link ended.
 func linkEnded(parent string) func(error) {

@@ -68,7 +68,7 @@ type Config struct {
 	// /jobmanager/log and /jobmanager/stdout show.
 	LogDir, LogFile, StdoutFile string
 	// ResultDelivered is called, on the request's goroutine, when a client has been told a job's result; it may be nil.
-	// An attached per-job cluster may end then.
+	// A cluster whose client is attached may end then.
 	ResultDelivered func(graph.JobID)
 	Log             *slog.Logger
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,6 +45,10 @@ type Server struct {
 	uploads    chan struct{}
 	waiting    chan struct{}
 	now        func() time.Time
+
+	mu    sync.Mutex // guards what follows
+	asked time.Time  // when the last request came or was answered; zero: there was none
+	under int        // requests under way
 }
 
 // New checks c and makes a Server; Serve starts it.
@@ -133,7 +138,30 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	if s.backend.Load() != nil { // who is told to come back hasn't gone
+		s.noteRequest(1)
+		defer s.noteRequest(-1)
+	}
 	s.dispatch(w, r)
+}
+
+// noteRequest says that a request that is let in begins (1) or ends (-1).
+func (s *Server) noteRequest(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.under += n
+	s.asked = s.now()
+}
+
+// Idle says for how long no client has had a request under way; ok = false: none has ever asked for anything. What
+// authentication refuses doesn't count, nor do requests before SetBackend, which clients repeat seconds later.
+func (s *Server) Idle() (d time.Duration, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.under > 0 {
+		return 0, true
+	}
+	return s.now().Sub(s.asked), !s.asked.IsZero()
 }
 
 // dispatch finds the handler of a request, and says in JSON if there is none.

@@ -47,7 +47,7 @@ func (s *Server) submit(c *call) (any, error) {
 	defer cancel()
 	id, err := c.Jobs.Submit(ctx, sub.graph)
 	if err != nil {
-		return nil, fmt.Errorf("submit job %s (%q): %w", sub.graph.ID(), sub.graph.GetName(), err)
+		return nil, err
 	}
 	if ms := sub.request.HeartbeatTimeout; ms > 0 {
 		s.heartbeats.expect(id, s.now().Add(time.Duration(ms)*time.Millisecond))

@@ -40,7 +40,8 @@ var errNoJob = errors.New("The program didn't contain a Weft job. Perhaps you fo
 // this one, never by a flag:
 //
 // Started by a person (go run .), it calls drive, and jobs run on a MiniCluster in this process, with as many subtasks as
-// there are processors unless parallelism.default is set. SIGINT and SIGTERM end ctx and cancel the jobs.
+// there are processors unless parallelism.default is set. SIGINT and SIGTERM end ctx and cancel the jobs. `weft run -t
+// local` does the same, and gives the configuration of its command line and file, below what drive sets.
 //
 // Started by weft, it calls drive, and jobs run on the cluster.
 //
@@ -101,7 +102,7 @@ func runLocal(drive func(ctx context.Context, d *Driver) error) int {
 		case <-ctx.Done():
 		}
 	})
-	d := NewLocalDriver(LocalOptions{Progress: os.Stderr, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	d := NewLocalDriver(LocalOptions{Configuration: link.LocalConfiguration(), Progress: os.Stderr, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	err := drive(ctx, d)
 	_, misused := d.started()
 	interrupted := ctx.Err() != nil

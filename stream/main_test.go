@@ -14,6 +14,7 @@ import (
 
 	"github.com/weftstream/weft/connector/console"
 	"github.com/weftstream/weft/connector/discard"
+	"github.com/weftstream/weft/link"
 	"github.com/weftstream/weft/stream"
 	"github.com/weftstream/weft/streamtest"
 )
@@ -34,6 +35,16 @@ var broken = stream.Define("test-broken", func(env *stream.Env, p int) error {
 	return nil
 })
 
+// subtasks counts those of an operator that doesn't say how many it wants.
+var subtasks = stream.Define("test-subtasks", func(env *stream.Env, _ struct{}) error {
+	s := stream.From(env, streamtest.From[int64](1)).Parallelism(1)
+	stream.Process(stream.KeyBy(s, func(n int64) int64 { return n }), func(rt *stream.Runtime) *counting {
+		rt.Counter("subtasks").Add(1)
+		return &counting{rt.Counter("letters")}
+	}).To(discard.Sink[int64]())
+	return nil
+})
+
 var programs = map[string]func(ctx context.Context, d *stream.Driver) error{
 	"hello": func(ctx context.Context, d *stream.Driver) error {
 		_, err := hello.Run(ctx, d, os.Args[1:])
@@ -44,6 +55,26 @@ var programs = map[string]func(ctx context.Context, d *stream.Driver) error{
 		return err
 	},
 	"error": func(context.Context, *stream.Driver) error { return errors.New("my own reason") },
+	"configuration": func(ctx context.Context, d *stream.Driver) error {
+		for _, v := range os.Environ() {
+			if strings.Contains(v, "pipeline.name") {
+				return fmt.Errorf("the environment still has %s", v)
+			}
+		}
+		d.Set("my.second", "program's")
+		c, err := d.Configuration()
+		if err != nil {
+			return err
+		}
+		first, _ := c.Raw("my.first")
+		second, _ := c.Raw("my.second")
+		r, err := subtasks.Run(ctx, d, struct{}{})
+		if err != nil {
+			return err
+		}
+		fmt.Println(first, second, r.Counter("subtasks"))
+		return nil
+	},
 	"endless": func(ctx context.Context, d *stream.Driver) error {
 		c, err := endless.Start(ctx, d, struct{}{})
 		if err != nil {
@@ -88,6 +119,26 @@ func TestLocalProgramPrintsItsOutputAndFlinksSummary(t *testing.T) {
 	for _, want := range []string{"Job has been submitted with JobID ", "Program execution finished\nJob with JobID ", " has finished.\nJob Runtime: ", " ms\n\nAccumulator Results: \n- letters (int64): 14\n"} {
 		if !strings.Contains(errs.String(), want) {
 			t.Errorf("standard error lacks %q: %s", want, errs.String())
+		}
+	}
+}
+
+// What `weft run -t local` hands over is below what the program sets, and reaches the job.
+func TestLocalProgramGetsItsConfiguration(t *testing.T) {
+	for _, parallelism := range []string{"2", "3"} {
+		cmd := program(t, "configuration")
+		var err error
+		cmd.Env, err = link.LocalEnvironment(cmd.Env, map[string]string{"parallelism.default": parallelism, "pipeline.name": "named", "my.first": "line's", "my.second": "line's"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out, errs bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &errs
+		if err := cmd.Run(); err != nil {
+			t.Fatalf("%v\n%s", err, errs.String())
+		}
+		if want := "line's program's " + parallelism + "\n"; out.String() != want {
+			t.Errorf("the program printed %q, want %q", out.String(), want)
 		}
 	}
 }

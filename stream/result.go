@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/link"
 	"github.com/weftstream/weft/link/linkpb"
 )
 
@@ -70,11 +71,8 @@ func (e *JobError) Error() string {
 	if e.Status != linkpb.JobStatus_CANCELED.String() {
 		text = fmt.Sprintf("job %q (%s) failed", e.Name, e.JobID)
 	}
-	if e.Message != "" {
-		text += ": " + e.Message
-	}
-	if e.Operator != "" {
-		text += fmt.Sprintf(" (in %s, subtask %d)", e.Operator, e.Subtask)
+	if failure := link.FailureText(e.Message, e.Operator, e.Subtask); failure != "" {
+		text += ": " + failure
 	}
 	return text
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -22,6 +23,8 @@ const (
 	// startTimeout and stopTimeout bound a NodeManager's answer to the start or stop of containers.
 	startTimeout = time.Minute
 	stopTimeout  = 5 * time.Second
+	// returnedQuietly is how often in a row containers may be returned before that looks wrong.
+	returnedQuietly = 5
 	// diagnosticsLimit bounds what YARN is told of the application's end, in bytes.
 	diagnosticsLimit = 16 << 10
 )
@@ -74,8 +77,11 @@ type Driver struct {
 	events    resourcemanager.WorkerEvents
 	specs     []resourcemanager.WorkerSpec // the position plus one is the priority
 	declared  map[int]int                  // by priority: containers still wanted
+	returned  map[int]int                  // by priority: how often surplus was returned since the last grant
 	workers   map[records.ContainerID]*worker
 	nodes     map[string]amrm.NodeHost
+	avoided   avoided
+	blacklist []string  // what YARN was told to avoid
 	since     time.Time // of the last grant or the first want after it
 	granted   time.Time // of the last grant
 	reason    string    // last said by Waiting
@@ -87,6 +93,7 @@ type Driver struct {
 // worker is a container that was granted.
 type worker struct {
 	container records.Container
+	granted   time.Time
 	released  bool // by us
 }
 
@@ -101,7 +108,8 @@ func NewDriver(c DriverConfig) (*Driver, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	d := &Driver{c: c, registered: make(chan struct{}), ended: make(chan struct{}), changed: make(chan struct{}, 1), declared: map[int]int{},
-		workers: map[records.ContainerID]*worker{}, nodes: map[string]amrm.NodeHost{}}
+		returned: map[int]int{},
+		workers:  map[records.ContainerID]*worker{}, nodes: map[string]amrm.NodeHost{}, avoided: avoided{}}
 	for _, n := range c.Nodes {
 		d.nodes[n.Host] = n
 	}
@@ -262,7 +270,11 @@ func (d *Driver) spread() []amrm.NodeHost {
 	if d.c.NodeLabel != "" {
 		return nil
 	}
-	return sortedNodes(d.nodes)
+	usable := maps.Clone(d.nodes)
+	for _, host := range d.avoided.hosts(time.Now()) {
+		delete(usable, host)
+	}
+	return sortedNodes(usable)
 }
 
 func capability(s resourcemanager.WorkerSpec) records.Resource {

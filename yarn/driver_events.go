@@ -27,7 +27,7 @@ func (d *Driver) onEvent(e amrm.Event) {
 	case amrm.Recovered:
 		d.giveBack(e.Containers)
 	case amrm.SurplusReleased:
-		d.c.Log.Info("returned containers that nobody wants any more", "containers", ids(e.Containers))
+		d.onSurplus(e.Containers)
 	case amrm.Completed:
 		d.onCompleted(e.Statuses)
 	case amrm.NodesUpdated:
@@ -74,7 +74,8 @@ func (d *Driver) onAllocated(containers []records.Container) {
 			continue
 		}
 		fresh = append(fresh, c)
-		d.workers[c.ID] = &worker{container: c}
+		d.workers[c.ID] = &worker{container: c, granted: time.Now()}
+		delete(d.returned, int(c.Priority))
 		if p := int(c.Priority); d.declared[p] > 1 {
 			d.declared[p]--
 		} else {
@@ -85,6 +86,9 @@ func (d *Driver) onAllocated(containers []records.Container) {
 	d.granted = d.since
 	specs := d.specs
 	d.mu.Unlock()
+	if len(fresh) > 0 {
+		d.session.Hurry(earlyEnd)
+	}
 	for _, c := range fresh {
 		spec := specs[c.Priority-1]
 		d.c.Log.Info("container granted", "container", c.ID.String(), "node", c.Node.String(), "size", c.Resource.String())
@@ -94,6 +98,34 @@ func (d *Driver) onAllocated(containers []records.Container) {
 		d.mu.Unlock()
 	}
 	d.say("")
+}
+
+// onSurplus tells of containers that were returned as nobody wanted them. Now and then that is in order: the need shrinks
+// while YARN allocates. If it goes on without any grant that fits, YARN gives something else than was asked for, over and
+// over: that is said once.
+func (d *Driver) onSurplus(containers []records.Container) {
+	byPriority := map[int][]records.Container{}
+	for _, c := range containers {
+		byPriority[int(c.Priority)] = append(byPriority[int(c.Priority)], c)
+	}
+	for _, p := range slices.Sorted(maps.Keys(byPriority)) {
+		d.mu.Lock()
+		d.returned[p]++
+		times, count, wanted := d.returned[p], d.declared[p], "nothing"
+		if p >= 1 && p <= len(d.specs) {
+			wanted = capability(d.specs[p-1]).String()
+		}
+		d.mu.Unlock()
+		switch of := byPriority[p]; {
+		case times <= returnedQuietly:
+			d.c.Log.Info("returned containers that nobody wants any more", "containers", ids(of))
+		case times == returnedQuietly+1:
+			d.c.Log.Warn("YARN goes on granting containers that aren't wanted, and none that is; they are returned, which isn't logged any more",
+				"priority", p, "granted", sizes(of), "wanted", wanted, "count", count)
+		default:
+			d.c.Log.Debug("returned containers that nobody wants", "containers", ids(of), "granted", sizes(of))
+		}
+	}
 }
 
 // launch starts one container; the NodeManager pool bounds how many at once.
@@ -112,6 +144,7 @@ func (d *Driver) launch(ctx context.Context, c records.Container, spec resourcem
 	if failed {
 		delete(d.workers, c.ID)
 		d.session.Release(c.ID)
+		d.startFailed(c.Node.Host)
 	} else if w != nil && w.released && !d.closing {
 		d.goStop(c) // the stop may have come before the start
 	}
@@ -134,11 +167,15 @@ func (d *Driver) onCompleted(statuses []records.ContainerStatus) {
 		d.mu.Lock()
 		w, events := d.workers[s.ID], d.events
 		delete(d.workers, s.ID)
-		d.mu.Unlock()
 		if w == nil {
+			d.mu.Unlock()
 			continue // it failed to start, or an earlier attempt's
 		}
 		end := endOf(s, w.released)
+		if end.Kind == resourcemanager.EndFailed && time.Since(w.granted) < earlyEnd {
+			d.startFailed(w.container.Node.Host)
+		}
+		d.mu.Unlock()
 		d.c.Log.Info("container ended", "container", s.ID.String(), "node", w.container.Node.String(), "end", end.String())
 		events.Ended(s.ID.String(), end)
 	}
@@ -225,6 +262,7 @@ func (d *Driver) explain(ctx context.Context) {
 		case <-ticker.C:
 		}
 		d.mu.Lock()
+		d.avoid()
 		n, spec, waiting := 0, resourcemanager.WorkerSpec{}, time.Since(d.since)
 		for _, p := range slices.Sorted(maps.Keys(d.declared)) {
 			n, spec = n+d.declared[p], d.specs[p-1]
@@ -267,6 +305,17 @@ func ids(containers []records.Container) string {
 	var out []string
 	for _, c := range containers {
 		out = append(out, c.ID.String())
+	}
+	return strings.Join(out, " ")
+}
+
+// sizes are the sizes of containers, each once.
+func sizes(containers []records.Container) string {
+	var out []string
+	for _, c := range containers {
+		if size := c.Resource.String(); !slices.Contains(out, size) {
+			out = append(out, size)
+		}
 	}
 	return strings.Join(out, " ")
 }

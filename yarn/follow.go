@@ -56,7 +56,7 @@ func (e *DeploymentError) Error() string {
 }
 
 // await polls until the application's endpoint accepts connections, and says why it takes so long.
-func (d *Descriptor) await(ctx context.Context, id records.ApplicationID, master records.Resource) (*client.Cluster, error) {
+func (d *Descriptor) await(ctx context.Context, id records.ApplicationID, mode string, master records.Resource) (*client.Cluster, error) {
 	started := time.Now()
 	w := waiting{since: started}
 	for {
@@ -76,12 +76,12 @@ func (d *Descriptor) await(ctx context.Context, id records.ApplicationID, master
 			d.log.Info("Application "+id.String()+" is "+string(app.State), "after", time.Since(started).Round(time.Millisecond))
 		}
 		switch {
-		case app.State == webservice.StateFinished && app.FinalStatus == "SUCCEEDED":
+		case ran(app, mode):
 			return &client.Cluster{ID: id.String(), TrackingURL: app.TrackingURL}, nil
 		case app.State.Ended():
 			return nil, deploymentError(app)
 		case app.State == webservice.StateRunning:
-			return d.awaitEndpoint(ctx, id, app)
+			return d.awaitEndpoint(ctx, id, mode, app)
 		}
 		d.tellReason(ctx, &w, app, master)
 		pause := pollFast
@@ -92,6 +92,13 @@ func (d *Descriptor) await(ctx context.Context, id records.ApplicationID, master
 			return nil, err
 		}
 	}
+}
+
+// ran says whether the application has ended by itself already: its deployment succeeded then. Application mode may be that
+// short and end in any way, which the application's report tells; other clusters that ended are of no use unless all went
+// well.
+func ran(app webservice.Application, mode string) bool {
+	return app.State == webservice.StateFinished && (app.FinalStatus == "SUCCEEDED" || mode == modeApplication)
 }
 
 func deploymentError(app webservice.Application) *DeploymentError {
@@ -110,8 +117,9 @@ type waiting struct {
 }
 
 // patient says whether to go on asking: a YARN ResourceManager that restarts has the application again afterwards.
+// Until it has, it says that it knows no such application.
 func (w *waiting) patient(err error) bool {
-	if errors.Is(err, webservice.ErrNotFound) || errors.Is(err, webservice.ErrForbidden) {
+	if errors.Is(err, webservice.ErrForbidden) {
 		return false
 	}
 	if w.lost.IsZero() {
@@ -155,7 +163,7 @@ func (d *Descriptor) waitReason(ctx context.Context, app webservice.Application,
 
 // awaitEndpoint returns the cluster once its REST endpoint accepts connections. An application master that is RUNNING has
 // registered with the endpoint's address, so as a rule that is at once.
-func (d *Descriptor) awaitEndpoint(ctx context.Context, id records.ApplicationID, app webservice.Application) (*client.Cluster, error) {
+func (d *Descriptor) awaitEndpoint(ctx context.Context, id records.ApplicationID, mode string, app webservice.Application) (*client.Cluster, error) {
 	deadline := time.Now().Add(endpointTimeout)
 	for {
 		host, port, ok := app.AMAddress()
@@ -176,7 +184,7 @@ func (d *Descriptor) awaitEndpoint(ctx context.Context, id records.ApplicationID
 			return nil, err
 		}
 		switch {
-		case app.State == webservice.StateFinished && app.FinalStatus == "SUCCEEDED":
+		case ran(app, mode):
 			return &client.Cluster{ID: id.String(), TrackingURL: app.TrackingURL}, nil
 		case app.State.Ended():
 			return nil, deploymentError(app)

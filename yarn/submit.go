@@ -45,7 +45,7 @@ func (d *Descriptor) deploy(ctx context.Context, r *request) (*client.Cluster, e
 		return nil, errors.Join(err, d.giveBack(ctx, id, c.staging, submission != nil))
 	}
 	d.log.Info("Submitted application "+id.String(), "queue", submission.Queue, "attempts", submission.MaxAttempts)
-	cl, err := d.await(ctx, id, submission.Resource)
+	cl, err := d.await(ctx, id, r.mode, submission.Resource)
 	if err != nil && ctx.Err() != nil {
 		d.log.Info("Giving the application back to YARN", "application", id.String())
 		return nil, errors.Join(fmt.Errorf("deploy %s: %w", id, context.Cause(ctx)), d.giveBack(ctx, id, c.staging, true))

@@ -21,6 +21,7 @@ import (
 func suite(t *testing.T, w *world) {
 	t.Run("application", func(t *testing.T) { testApplication(t, w) })
 	t.Run("failures", func(t *testing.T) { testFailures(t, w) })
+	t.Run("attached", func(t *testing.T) { testAttached(t, w) })
 	t.Run("cancelled", func(t *testing.T) { testCancelled(t, w) })
 	t.Run("session", func(t *testing.T) { testSession(t, w) })
 	t.Run("per-job", func(t *testing.T) { testPerJob(t, w) })
@@ -92,12 +93,49 @@ func testFailures(t *testing.T, w *world) {
 		t.Run(c.do, func(t *testing.T) {
 			d, _ := w.descriptor(t, nil)
 			id, _ := deployApplication(t, d, c.do)
-			if r := awaitEnd(t, d, id); r.State != client.Failed || !strings.Contains(r.Diagnostics, c.want) {
-				t.Errorf("report %+v, want FAILED with %q", r, c.want)
+			r := awaitEnd(t, d, id)
+			if r.State != client.Failed || strings.Count(r.Diagnostics, c.want) != 1 {
+				t.Errorf("report %+v, want FAILED with %q, once", r, c.want)
+			}
+			if first, _, _ := strings.Cut(r.Diagnostics, "\n"); strings.Contains(first, string(filepath.Separator)+id) {
+				t.Errorf("the container's path doesn't help anybody: %s", first)
 			}
 			w.gone(t, id)
 		})
 	}
+}
+
+// testAttached: an attached client learns the result of a job that has ended before it asks.
+func testAttached(t *testing.T, w *world) {
+	d, _ := w.descriptor(t, map[string]string{"execution.attached": "true"})
+	c, err := d.DeployApplication(within(t), client.Application{Path: appPath(t), Args: []string{"count"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl := connect(t, c)
+	var id string
+	eventually(t, "the job ends", func() bool {
+		jobs, err := cl.Jobs(within(t))
+		if err != nil {
+			t.Fatalf("the JobManager ended before its client knew how the job did: %v\n%v", err, w.logs(t, c.ID))
+		}
+		if len(jobs) == 0 || jobs[0].EndTime <= 0 {
+			return false
+		}
+		id = jobs[0].ID
+		return true
+	})
+	job, err := graph.ParseJobID(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := cl.Result(within(t), job); err != nil || r.GetStatus() != linkpb.JobStatus_FINISHED {
+		t.Errorf("result %v, %v", r, err)
+	}
+	if r := awaitEnd(t, d, c.ID); r.State != client.Succeeded {
+		t.Errorf("report %+v", r)
+	}
+	w.gone(t, c.ID)
 }
 
 // awaitRunning waits until all tasks of a cluster's first job run.

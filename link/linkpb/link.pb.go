@@ -773,6 +773,7 @@ type ToHost struct {
 	//	*ToHost_CoordinatorResponse
 	//	*ToHost_Commit
 	//	*ToHost_Shutdown
+	//	*ToHost_Limits
 	Message       isToHost_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -878,6 +879,15 @@ func (x *ToHost) GetShutdown() *HostShutdown {
 	return nil
 }
 
+func (x *ToHost) GetLimits() *HostLimits {
+	if x != nil {
+		if x, ok := x.Message.(*ToHost_Limits); ok {
+			return x.Limits
+		}
+	}
+	return nil
+}
+
 type isToHost_Message interface {
 	isToHost_Message()
 }
@@ -910,6 +920,10 @@ type ToHost_Shutdown struct {
 	Shutdown *HostShutdown `protobuf:"bytes,7,opt,name=shutdown,proto3,oneof"`
 }
 
+type ToHost_Limits struct {
+	Limits *HostLimits `protobuf:"bytes,8,opt,name=limits,proto3,oneof"` // HostStart's have grown
+}
+
 func (*ToHost_Start) isToHost_Message() {}
 
 func (*ToHost_Deploy) isToHost_Message() {}
@@ -923,6 +937,8 @@ func (*ToHost_CoordinatorResponse) isToHost_Message() {}
 func (*ToHost_Commit) isToHost_Message() {}
 
 func (*ToHost_Shutdown) isToHost_Message() {}
+
+func (*ToHost_Limits) isToHost_Message() {}
 
 type FromHost struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1279,6 +1295,59 @@ func (x *HostStart) GetTempDir() string {
 	return ""
 }
 
+// HostLimits replaces HostStart's memory and processors when the job gets another slot on this TaskManager.
+type HostLimits struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Memory        int64                  `protobuf:"varint,1,opt,name=memory,proto3" json:"memory,omitempty"`
+	Processors    int32                  `protobuf:"varint,2,opt,name=processors,proto3" json:"processors,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostLimits) Reset() {
+	*x = HostLimits{}
+	mi := &file_link_linkpb_link_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostLimits) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostLimits) ProtoMessage() {}
+
+func (x *HostLimits) ProtoReflect() protoreflect.Message {
+	mi := &file_link_linkpb_link_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostLimits.ProtoReflect.Descriptor instead.
+func (*HostLimits) Descriptor() ([]byte, []int) {
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *HostLimits) GetMemory() int64 {
+	if x != nil {
+		return x.Memory
+	}
+	return 0
+}
+
+func (x *HostLimits) GetProcessors() int32 {
+	if x != nil {
+		return x.Processors
+	}
+	return 0
+}
+
 type HostReady struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Fingerprint   []string               `protobuf:"bytes,1,rep,name=fingerprint,proto3" json:"fingerprint,omitempty"`
@@ -1288,7 +1357,7 @@ type HostReady struct {
 
 func (x *HostReady) Reset() {
 	*x = HostReady{}
-	mi := &file_link_linkpb_link_proto_msgTypes[14]
+	mi := &file_link_linkpb_link_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1300,7 +1369,7 @@ func (x *HostReady) String() string {
 func (*HostReady) ProtoMessage() {}
 
 func (x *HostReady) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[14]
+	mi := &file_link_linkpb_link_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1313,7 +1382,7 @@ func (x *HostReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostReady.ProtoReflect.Descriptor instead.
 func (*HostReady) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{14}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *HostReady) GetFingerprint() []string {
@@ -1332,7 +1401,7 @@ type HostShutdown struct {
 
 func (x *HostShutdown) Reset() {
 	*x = HostShutdown{}
-	mi := &file_link_linkpb_link_proto_msgTypes[15]
+	mi := &file_link_linkpb_link_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +1413,7 @@ func (x *HostShutdown) String() string {
 func (*HostShutdown) ProtoMessage() {}
 
 func (x *HostShutdown) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[15]
+	mi := &file_link_linkpb_link_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +1426,7 @@ func (x *HostShutdown) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostShutdown.ProtoReflect.Descriptor instead.
 func (*HostShutdown) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{15}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *HostShutdown) GetReason() string {
@@ -1378,7 +1447,7 @@ type ExecutionID struct {
 
 func (x *ExecutionID) Reset() {
 	*x = ExecutionID{}
-	mi := &file_link_linkpb_link_proto_msgTypes[16]
+	mi := &file_link_linkpb_link_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1390,7 +1459,7 @@ func (x *ExecutionID) String() string {
 func (*ExecutionID) ProtoMessage() {}
 
 func (x *ExecutionID) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[16]
+	mi := &file_link_linkpb_link_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1403,7 +1472,7 @@ func (x *ExecutionID) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecutionID.ProtoReflect.Descriptor instead.
 func (*ExecutionID) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{16}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ExecutionID) GetVertex() []byte {
@@ -1438,7 +1507,7 @@ type Deploy struct {
 
 func (x *Deploy) Reset() {
 	*x = Deploy{}
-	mi := &file_link_linkpb_link_proto_msgTypes[17]
+	mi := &file_link_linkpb_link_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1450,7 +1519,7 @@ func (x *Deploy) String() string {
 func (*Deploy) ProtoMessage() {}
 
 func (x *Deploy) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[17]
+	mi := &file_link_linkpb_link_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1463,7 +1532,7 @@ func (x *Deploy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deploy.ProtoReflect.Descriptor instead.
 func (*Deploy) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{17}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Deploy) GetTasks() []*Task {
@@ -1491,7 +1560,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_link_linkpb_link_proto_msgTypes[18]
+	mi := &file_link_linkpb_link_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1503,7 +1572,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[18]
+	mi := &file_link_linkpb_link_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1516,7 +1585,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{18}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Task) GetId() *ExecutionID {
@@ -1550,7 +1619,7 @@ type InputGate struct {
 
 func (x *InputGate) Reset() {
 	*x = InputGate{}
-	mi := &file_link_linkpb_link_proto_msgTypes[19]
+	mi := &file_link_linkpb_link_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1562,7 +1631,7 @@ func (x *InputGate) String() string {
 func (*InputGate) ProtoMessage() {}
 
 func (x *InputGate) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[19]
+	mi := &file_link_linkpb_link_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1575,7 +1644,7 @@ func (x *InputGate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InputGate.ProtoReflect.Descriptor instead.
 func (*InputGate) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{19}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *InputGate) GetEdge() int32 {
@@ -1606,7 +1675,7 @@ type Channel struct {
 
 func (x *Channel) Reset() {
 	*x = Channel{}
-	mi := &file_link_linkpb_link_proto_msgTypes[20]
+	mi := &file_link_linkpb_link_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1618,7 +1687,7 @@ func (x *Channel) String() string {
 func (*Channel) ProtoMessage() {}
 
 func (x *Channel) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[20]
+	mi := &file_link_linkpb_link_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1631,7 +1700,7 @@ func (x *Channel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Channel.ProtoReflect.Descriptor instead.
 func (*Channel) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{20}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Channel) GetSubtask() int32 {
@@ -1673,7 +1742,7 @@ type OutputEdge struct {
 
 func (x *OutputEdge) Reset() {
 	*x = OutputEdge{}
-	mi := &file_link_linkpb_link_proto_msgTypes[21]
+	mi := &file_link_linkpb_link_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1685,7 +1754,7 @@ func (x *OutputEdge) String() string {
 func (*OutputEdge) ProtoMessage() {}
 
 func (x *OutputEdge) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[21]
+	mi := &file_link_linkpb_link_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1698,7 +1767,7 @@ func (x *OutputEdge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutputEdge.ProtoReflect.Descriptor instead.
 func (*OutputEdge) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{21}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *OutputEdge) GetEdge() int32 {
@@ -1734,7 +1803,7 @@ type Coordinator struct {
 
 func (x *Coordinator) Reset() {
 	*x = Coordinator{}
-	mi := &file_link_linkpb_link_proto_msgTypes[22]
+	mi := &file_link_linkpb_link_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1746,7 +1815,7 @@ func (x *Coordinator) String() string {
 func (*Coordinator) ProtoMessage() {}
 
 func (x *Coordinator) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[22]
+	mi := &file_link_linkpb_link_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1759,7 +1828,7 @@ func (x *Coordinator) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coordinator.ProtoReflect.Descriptor instead.
 func (*Coordinator) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{22}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Coordinator) GetOperator() []byte {
@@ -1799,7 +1868,7 @@ type CancelTasks struct {
 
 func (x *CancelTasks) Reset() {
 	*x = CancelTasks{}
-	mi := &file_link_linkpb_link_proto_msgTypes[23]
+	mi := &file_link_linkpb_link_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1811,7 +1880,7 @@ func (x *CancelTasks) String() string {
 func (*CancelTasks) ProtoMessage() {}
 
 func (x *CancelTasks) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[23]
+	mi := &file_link_linkpb_link_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1824,7 +1893,7 @@ func (x *CancelTasks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTasks.ProtoReflect.Descriptor instead.
 func (*CancelTasks) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{23}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CancelTasks) GetIds() []*ExecutionID {
@@ -1848,7 +1917,7 @@ type TaskUpdate struct {
 
 func (x *TaskUpdate) Reset() {
 	*x = TaskUpdate{}
-	mi := &file_link_linkpb_link_proto_msgTypes[24]
+	mi := &file_link_linkpb_link_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1860,7 +1929,7 @@ func (x *TaskUpdate) String() string {
 func (*TaskUpdate) ProtoMessage() {}
 
 func (x *TaskUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[24]
+	mi := &file_link_linkpb_link_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1873,7 +1942,7 @@ func (x *TaskUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskUpdate.ProtoReflect.Descriptor instead.
 func (*TaskUpdate) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{24}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *TaskUpdate) GetId() *ExecutionID {
@@ -1928,7 +1997,7 @@ type OperatorCommit struct {
 
 func (x *OperatorCommit) Reset() {
 	*x = OperatorCommit{}
-	mi := &file_link_linkpb_link_proto_msgTypes[25]
+	mi := &file_link_linkpb_link_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1940,7 +2009,7 @@ func (x *OperatorCommit) String() string {
 func (*OperatorCommit) ProtoMessage() {}
 
 func (x *OperatorCommit) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[25]
+	mi := &file_link_linkpb_link_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1953,7 +2022,7 @@ func (x *OperatorCommit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperatorCommit.ProtoReflect.Descriptor instead.
 func (*OperatorCommit) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{25}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *OperatorCommit) GetOperator() []byte {
@@ -1986,7 +2055,7 @@ type TaskIO struct {
 
 func (x *TaskIO) Reset() {
 	*x = TaskIO{}
-	mi := &file_link_linkpb_link_proto_msgTypes[26]
+	mi := &file_link_linkpb_link_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1998,7 +2067,7 @@ func (x *TaskIO) String() string {
 func (*TaskIO) ProtoMessage() {}
 
 func (x *TaskIO) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[26]
+	mi := &file_link_linkpb_link_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2011,7 +2080,7 @@ func (x *TaskIO) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskIO.ProtoReflect.Descriptor instead.
 func (*TaskIO) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{26}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *TaskIO) GetReadRecords() int64 {
@@ -2080,7 +2149,7 @@ type TaskMetrics struct {
 
 func (x *TaskMetrics) Reset() {
 	*x = TaskMetrics{}
-	mi := &file_link_linkpb_link_proto_msgTypes[27]
+	mi := &file_link_linkpb_link_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2092,7 +2161,7 @@ func (x *TaskMetrics) String() string {
 func (*TaskMetrics) ProtoMessage() {}
 
 func (x *TaskMetrics) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[27]
+	mi := &file_link_linkpb_link_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2105,7 +2174,7 @@ func (x *TaskMetrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskMetrics.ProtoReflect.Descriptor instead.
 func (*TaskMetrics) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{27}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *TaskMetrics) GetTasks() []*TaskMetric {
@@ -2133,7 +2202,7 @@ type TaskMetric struct {
 
 func (x *TaskMetric) Reset() {
 	*x = TaskMetric{}
-	mi := &file_link_linkpb_link_proto_msgTypes[28]
+	mi := &file_link_linkpb_link_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2145,7 +2214,7 @@ func (x *TaskMetric) String() string {
 func (*TaskMetric) ProtoMessage() {}
 
 func (x *TaskMetric) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[28]
+	mi := &file_link_linkpb_link_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2158,7 +2227,7 @@ func (x *TaskMetric) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskMetric.ProtoReflect.Descriptor instead.
 func (*TaskMetric) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{28}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *TaskMetric) GetId() *ExecutionID {
@@ -2196,7 +2265,7 @@ type CoordinatorRequest struct {
 
 func (x *CoordinatorRequest) Reset() {
 	*x = CoordinatorRequest{}
-	mi := &file_link_linkpb_link_proto_msgTypes[29]
+	mi := &file_link_linkpb_link_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2208,7 +2277,7 @@ func (x *CoordinatorRequest) String() string {
 func (*CoordinatorRequest) ProtoMessage() {}
 
 func (x *CoordinatorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[29]
+	mi := &file_link_linkpb_link_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2221,7 +2290,7 @@ func (x *CoordinatorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CoordinatorRequest.ProtoReflect.Descriptor instead.
 func (*CoordinatorRequest) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{29}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CoordinatorRequest) GetSeq() int64 {
@@ -2270,7 +2339,7 @@ type CoordinatorResponse struct {
 
 func (x *CoordinatorResponse) Reset() {
 	*x = CoordinatorResponse{}
-	mi := &file_link_linkpb_link_proto_msgTypes[30]
+	mi := &file_link_linkpb_link_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2282,7 +2351,7 @@ func (x *CoordinatorResponse) String() string {
 func (*CoordinatorResponse) ProtoMessage() {}
 
 func (x *CoordinatorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[30]
+	mi := &file_link_linkpb_link_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2295,7 +2364,7 @@ func (x *CoordinatorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CoordinatorResponse.ProtoReflect.Descriptor instead.
 func (*CoordinatorResponse) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{30}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CoordinatorResponse) GetSeq() int64 {
@@ -2330,7 +2399,7 @@ type Commit struct {
 
 func (x *Commit) Reset() {
 	*x = Commit{}
-	mi := &file_link_linkpb_link_proto_msgTypes[31]
+	mi := &file_link_linkpb_link_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2342,7 +2411,7 @@ func (x *Commit) String() string {
 func (*Commit) ProtoMessage() {}
 
 func (x *Commit) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[31]
+	mi := &file_link_linkpb_link_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2355,7 +2424,7 @@ func (x *Commit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Commit.ProtoReflect.Descriptor instead.
 func (*Commit) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{31}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Commit) GetOperator() []byte {
@@ -2382,7 +2451,7 @@ type CommitDone struct {
 
 func (x *CommitDone) Reset() {
 	*x = CommitDone{}
-	mi := &file_link_linkpb_link_proto_msgTypes[32]
+	mi := &file_link_linkpb_link_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2394,7 +2463,7 @@ func (x *CommitDone) String() string {
 func (*CommitDone) ProtoMessage() {}
 
 func (x *CommitDone) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[32]
+	mi := &file_link_linkpb_link_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2407,7 +2476,7 @@ func (x *CommitDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitDone.ProtoReflect.Descriptor instead.
 func (*CommitDone) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{32}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CommitDone) GetOperator() []byte {
@@ -2437,7 +2506,7 @@ type HostExit struct {
 
 func (x *HostExit) Reset() {
 	*x = HostExit{}
-	mi := &file_link_linkpb_link_proto_msgTypes[33]
+	mi := &file_link_linkpb_link_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2449,7 +2518,7 @@ func (x *HostExit) String() string {
 func (*HostExit) ProtoMessage() {}
 
 func (x *HostExit) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[33]
+	mi := &file_link_linkpb_link_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2462,7 +2531,7 @@ func (x *HostExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostExit.ProtoReflect.Descriptor instead.
 func (*HostExit) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{33}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *HostExit) GetExitCode() int32 {
@@ -2550,7 +2619,7 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\x04host\x18\x06 \x01(\tR\x04host\x12\x1c\n" +
 	"\tsecondary\x18\a \x01(\bR\tsecondary\x12\x1b\n" +
 	"\tlost_peer\x18\b \x01(\tR\blostPeer\x12\x17\n" +
-	"\atime_ms\x18\t \x01(\x03R\x06timeMs\"\xab\x03\n" +
+	"\atime_ms\x18\t \x01(\x03R\x06timeMs\"\xdc\x03\n" +
 	"\x06ToHost\x12,\n" +
 	"\x05start\x18\x01 \x01(\v2\x14.weft.link.HostStartH\x00R\x05start\x12+\n" +
 	"\x06deploy\x18\x02 \x01(\v2\x11.weft.link.DeployH\x00R\x06deploy\x120\n" +
@@ -2558,7 +2627,8 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\x13coordinator_request\x18\x04 \x01(\v2\x1d.weft.link.CoordinatorRequestH\x00R\x12coordinatorRequest\x12S\n" +
 	"\x14coordinator_response\x18\x05 \x01(\v2\x1e.weft.link.CoordinatorResponseH\x00R\x13coordinatorResponse\x12+\n" +
 	"\x06commit\x18\x06 \x01(\v2\x11.weft.link.CommitH\x00R\x06commit\x125\n" +
-	"\bshutdown\x18\a \x01(\v2\x17.weft.link.HostShutdownH\x00R\bshutdownB\t\n" +
+	"\bshutdown\x18\a \x01(\v2\x17.weft.link.HostShutdownH\x00R\bshutdown\x12/\n" +
+	"\x06limits\x18\b \x01(\v2\x15.weft.link.HostLimitsH\x00R\x06limitsB\t\n" +
 	"\amessage\"\x8c\x04\n" +
 	"\bFromHost\x12,\n" +
 	"\x05hello\x18\x01 \x01(\v2\x14.weft.link.HostHelloH\x00R\x05hello\x12,\n" +
@@ -2590,7 +2660,13 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\btemp_dir\x18\b \x01(\tR\atempDir\x1a9\n" +
 	"\vConfigEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"-\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"D\n" +
+	"\n" +
+	"HostLimits\x12\x16\n" +
+	"\x06memory\x18\x01 \x01(\x03R\x06memory\x12\x1e\n" +
+	"\n" +
+	"processors\x18\x02 \x01(\x05R\n" +
+	"processors\"-\n" +
 	"\tHostReady\x12 \n" +
 	"\vfingerprint\x18\x01 \x03(\tR\vfingerprint\"&\n" +
 	"\fHostShutdown\x12\x16\n" +
@@ -2735,7 +2811,7 @@ func file_link_linkpb_link_proto_rawDescGZIP() []byte {
 }
 
 var file_link_linkpb_link_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_link_linkpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_link_linkpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_link_linkpb_link_proto_goTypes = []any{
 	(JobStatus)(0),              // 0: weft.link.JobStatus
 	(ExecutionState)(0),         // 1: weft.link.ExecutionState
@@ -2753,92 +2829,94 @@ var file_link_linkpb_link_proto_goTypes = []any{
 	(*FromHost)(nil),            // 13: weft.link.FromHost
 	(*HostHello)(nil),           // 14: weft.link.HostHello
 	(*HostStart)(nil),           // 15: weft.link.HostStart
-	(*HostReady)(nil),           // 16: weft.link.HostReady
-	(*HostShutdown)(nil),        // 17: weft.link.HostShutdown
-	(*ExecutionID)(nil),         // 18: weft.link.ExecutionID
-	(*Deploy)(nil),              // 19: weft.link.Deploy
-	(*Task)(nil),                // 20: weft.link.Task
-	(*InputGate)(nil),           // 21: weft.link.InputGate
-	(*Channel)(nil),             // 22: weft.link.Channel
-	(*OutputEdge)(nil),          // 23: weft.link.OutputEdge
-	(*Coordinator)(nil),         // 24: weft.link.Coordinator
-	(*CancelTasks)(nil),         // 25: weft.link.CancelTasks
-	(*TaskUpdate)(nil),          // 26: weft.link.TaskUpdate
-	(*OperatorCommit)(nil),      // 27: weft.link.OperatorCommit
-	(*TaskIO)(nil),              // 28: weft.link.TaskIO
-	(*TaskMetrics)(nil),         // 29: weft.link.TaskMetrics
-	(*TaskMetric)(nil),          // 30: weft.link.TaskMetric
-	(*CoordinatorRequest)(nil),  // 31: weft.link.CoordinatorRequest
-	(*CoordinatorResponse)(nil), // 32: weft.link.CoordinatorResponse
-	(*Commit)(nil),              // 33: weft.link.Commit
-	(*CommitDone)(nil),          // 34: weft.link.CommitDone
-	(*HostExit)(nil),            // 35: weft.link.HostExit
-	nil,                         // 36: weft.link.DriverWelcome.ConfigEntry
-	nil,                         // 37: weft.link.JobResult.CountersEntry
-	nil,                         // 38: weft.link.HostStart.ConfigEntry
-	nil,                         // 39: weft.link.TaskUpdate.CountersEntry
-	nil,                         // 40: weft.link.TaskMetric.CountersEntry
-	(*graph.JobGraph)(nil),      // 41: weft.graph.JobGraph
+	(*HostLimits)(nil),          // 16: weft.link.HostLimits
+	(*HostReady)(nil),           // 17: weft.link.HostReady
+	(*HostShutdown)(nil),        // 18: weft.link.HostShutdown
+	(*ExecutionID)(nil),         // 19: weft.link.ExecutionID
+	(*Deploy)(nil),              // 20: weft.link.Deploy
+	(*Task)(nil),                // 21: weft.link.Task
+	(*InputGate)(nil),           // 22: weft.link.InputGate
+	(*Channel)(nil),             // 23: weft.link.Channel
+	(*OutputEdge)(nil),          // 24: weft.link.OutputEdge
+	(*Coordinator)(nil),         // 25: weft.link.Coordinator
+	(*CancelTasks)(nil),         // 26: weft.link.CancelTasks
+	(*TaskUpdate)(nil),          // 27: weft.link.TaskUpdate
+	(*OperatorCommit)(nil),      // 28: weft.link.OperatorCommit
+	(*TaskIO)(nil),              // 29: weft.link.TaskIO
+	(*TaskMetrics)(nil),         // 30: weft.link.TaskMetrics
+	(*TaskMetric)(nil),          // 31: weft.link.TaskMetric
+	(*CoordinatorRequest)(nil),  // 32: weft.link.CoordinatorRequest
+	(*CoordinatorResponse)(nil), // 33: weft.link.CoordinatorResponse
+	(*Commit)(nil),              // 34: weft.link.Commit
+	(*CommitDone)(nil),          // 35: weft.link.CommitDone
+	(*HostExit)(nil),            // 36: weft.link.HostExit
+	nil,                         // 37: weft.link.DriverWelcome.ConfigEntry
+	nil,                         // 38: weft.link.JobResult.CountersEntry
+	nil,                         // 39: weft.link.HostStart.ConfigEntry
+	nil,                         // 40: weft.link.TaskUpdate.CountersEntry
+	nil,                         // 41: weft.link.TaskMetric.CountersEntry
+	(*graph.JobGraph)(nil),      // 42: weft.graph.JobGraph
 }
 var file_link_linkpb_link_proto_depIdxs = []int32{
 	2,  // 0: weft.link.DriverHello.version:type_name -> weft.link.Version
 	2,  // 1: weft.link.DriverWelcome.version:type_name -> weft.link.Version
-	36, // 2: weft.link.DriverWelcome.config:type_name -> weft.link.DriverWelcome.ConfigEntry
-	41, // 3: weft.link.SubmitRequest.graph:type_name -> weft.graph.JobGraph
+	37, // 2: weft.link.DriverWelcome.config:type_name -> weft.link.DriverWelcome.ConfigEntry
+	42, // 3: weft.link.SubmitRequest.graph:type_name -> weft.graph.JobGraph
 	0,  // 4: weft.link.JobResult.status:type_name -> weft.link.JobStatus
-	37, // 5: weft.link.JobResult.counters:type_name -> weft.link.JobResult.CountersEntry
+	38, // 5: weft.link.JobResult.counters:type_name -> weft.link.JobResult.CountersEntry
 	11, // 6: weft.link.JobResult.failure:type_name -> weft.link.Failure
 	15, // 7: weft.link.ToHost.start:type_name -> weft.link.HostStart
-	19, // 8: weft.link.ToHost.deploy:type_name -> weft.link.Deploy
-	25, // 9: weft.link.ToHost.cancel:type_name -> weft.link.CancelTasks
-	31, // 10: weft.link.ToHost.coordinator_request:type_name -> weft.link.CoordinatorRequest
-	32, // 11: weft.link.ToHost.coordinator_response:type_name -> weft.link.CoordinatorResponse
-	33, // 12: weft.link.ToHost.commit:type_name -> weft.link.Commit
-	17, // 13: weft.link.ToHost.shutdown:type_name -> weft.link.HostShutdown
-	14, // 14: weft.link.FromHost.hello:type_name -> weft.link.HostHello
-	16, // 15: weft.link.FromHost.ready:type_name -> weft.link.HostReady
-	26, // 16: weft.link.FromHost.task:type_name -> weft.link.TaskUpdate
-	31, // 17: weft.link.FromHost.coordinator_request:type_name -> weft.link.CoordinatorRequest
-	32, // 18: weft.link.FromHost.coordinator_response:type_name -> weft.link.CoordinatorResponse
-	34, // 19: weft.link.FromHost.commit_done:type_name -> weft.link.CommitDone
-	11, // 20: weft.link.FromHost.failed:type_name -> weft.link.Failure
-	29, // 21: weft.link.FromHost.metrics:type_name -> weft.link.TaskMetrics
-	35, // 22: weft.link.FromHost.exit:type_name -> weft.link.HostExit
-	2,  // 23: weft.link.HostHello.version:type_name -> weft.link.Version
-	41, // 24: weft.link.HostStart.graph:type_name -> weft.graph.JobGraph
-	38, // 25: weft.link.HostStart.config:type_name -> weft.link.HostStart.ConfigEntry
-	20, // 26: weft.link.Deploy.tasks:type_name -> weft.link.Task
-	24, // 27: weft.link.Deploy.coordinators:type_name -> weft.link.Coordinator
-	18, // 28: weft.link.Task.id:type_name -> weft.link.ExecutionID
-	21, // 29: weft.link.Task.inputs:type_name -> weft.link.InputGate
-	23, // 30: weft.link.Task.outputs:type_name -> weft.link.OutputEdge
-	22, // 31: weft.link.InputGate.channels:type_name -> weft.link.Channel
-	18, // 32: weft.link.CancelTasks.ids:type_name -> weft.link.ExecutionID
-	18, // 33: weft.link.TaskUpdate.id:type_name -> weft.link.ExecutionID
-	1,  // 34: weft.link.TaskUpdate.state:type_name -> weft.link.ExecutionState
-	11, // 35: weft.link.TaskUpdate.failure:type_name -> weft.link.Failure
-	27, // 36: weft.link.TaskUpdate.commits:type_name -> weft.link.OperatorCommit
-	39, // 37: weft.link.TaskUpdate.counters:type_name -> weft.link.TaskUpdate.CountersEntry
-	28, // 38: weft.link.TaskUpdate.io:type_name -> weft.link.TaskIO
-	30, // 39: weft.link.TaskMetrics.tasks:type_name -> weft.link.TaskMetric
-	18, // 40: weft.link.TaskMetric.id:type_name -> weft.link.ExecutionID
-	28, // 41: weft.link.TaskMetric.io:type_name -> weft.link.TaskIO
-	40, // 42: weft.link.TaskMetric.counters:type_name -> weft.link.TaskMetric.CountersEntry
-	3,  // 43: weft.link.DriverLink.Hello:input_type -> weft.link.DriverHello
-	5,  // 44: weft.link.DriverLink.Submit:input_type -> weft.link.SubmitRequest
-	7,  // 45: weft.link.DriverLink.Await:input_type -> weft.link.AwaitRequest
-	8,  // 46: weft.link.DriverLink.Cancel:input_type -> weft.link.CancelRequest
-	13, // 47: weft.link.HostLink.Attach:input_type -> weft.link.FromHost
-	4,  // 48: weft.link.DriverLink.Hello:output_type -> weft.link.DriverWelcome
-	6,  // 49: weft.link.DriverLink.Submit:output_type -> weft.link.SubmitResponse
-	10, // 50: weft.link.DriverLink.Await:output_type -> weft.link.JobResult
-	9,  // 51: weft.link.DriverLink.Cancel:output_type -> weft.link.CancelResponse
-	12, // 52: weft.link.HostLink.Attach:output_type -> weft.link.ToHost
-	48, // [48:53] is the sub-list for method output_type
-	43, // [43:48] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	20, // 8: weft.link.ToHost.deploy:type_name -> weft.link.Deploy
+	26, // 9: weft.link.ToHost.cancel:type_name -> weft.link.CancelTasks
+	32, // 10: weft.link.ToHost.coordinator_request:type_name -> weft.link.CoordinatorRequest
+	33, // 11: weft.link.ToHost.coordinator_response:type_name -> weft.link.CoordinatorResponse
+	34, // 12: weft.link.ToHost.commit:type_name -> weft.link.Commit
+	18, // 13: weft.link.ToHost.shutdown:type_name -> weft.link.HostShutdown
+	16, // 14: weft.link.ToHost.limits:type_name -> weft.link.HostLimits
+	14, // 15: weft.link.FromHost.hello:type_name -> weft.link.HostHello
+	17, // 16: weft.link.FromHost.ready:type_name -> weft.link.HostReady
+	27, // 17: weft.link.FromHost.task:type_name -> weft.link.TaskUpdate
+	32, // 18: weft.link.FromHost.coordinator_request:type_name -> weft.link.CoordinatorRequest
+	33, // 19: weft.link.FromHost.coordinator_response:type_name -> weft.link.CoordinatorResponse
+	35, // 20: weft.link.FromHost.commit_done:type_name -> weft.link.CommitDone
+	11, // 21: weft.link.FromHost.failed:type_name -> weft.link.Failure
+	30, // 22: weft.link.FromHost.metrics:type_name -> weft.link.TaskMetrics
+	36, // 23: weft.link.FromHost.exit:type_name -> weft.link.HostExit
+	2,  // 24: weft.link.HostHello.version:type_name -> weft.link.Version
+	42, // 25: weft.link.HostStart.graph:type_name -> weft.graph.JobGraph
+	39, // 26: weft.link.HostStart.config:type_name -> weft.link.HostStart.ConfigEntry
+	21, // 27: weft.link.Deploy.tasks:type_name -> weft.link.Task
+	25, // 28: weft.link.Deploy.coordinators:type_name -> weft.link.Coordinator
+	19, // 29: weft.link.Task.id:type_name -> weft.link.ExecutionID
+	22, // 30: weft.link.Task.inputs:type_name -> weft.link.InputGate
+	24, // 31: weft.link.Task.outputs:type_name -> weft.link.OutputEdge
+	23, // 32: weft.link.InputGate.channels:type_name -> weft.link.Channel
+	19, // 33: weft.link.CancelTasks.ids:type_name -> weft.link.ExecutionID
+	19, // 34: weft.link.TaskUpdate.id:type_name -> weft.link.ExecutionID
+	1,  // 35: weft.link.TaskUpdate.state:type_name -> weft.link.ExecutionState
+	11, // 36: weft.link.TaskUpdate.failure:type_name -> weft.link.Failure
+	28, // 37: weft.link.TaskUpdate.commits:type_name -> weft.link.OperatorCommit
+	40, // 38: weft.link.TaskUpdate.counters:type_name -> weft.link.TaskUpdate.CountersEntry
+	29, // 39: weft.link.TaskUpdate.io:type_name -> weft.link.TaskIO
+	31, // 40: weft.link.TaskMetrics.tasks:type_name -> weft.link.TaskMetric
+	19, // 41: weft.link.TaskMetric.id:type_name -> weft.link.ExecutionID
+	29, // 42: weft.link.TaskMetric.io:type_name -> weft.link.TaskIO
+	41, // 43: weft.link.TaskMetric.counters:type_name -> weft.link.TaskMetric.CountersEntry
+	3,  // 44: weft.link.DriverLink.Hello:input_type -> weft.link.DriverHello
+	5,  // 45: weft.link.DriverLink.Submit:input_type -> weft.link.SubmitRequest
+	7,  // 46: weft.link.DriverLink.Await:input_type -> weft.link.AwaitRequest
+	8,  // 47: weft.link.DriverLink.Cancel:input_type -> weft.link.CancelRequest
+	13, // 48: weft.link.HostLink.Attach:input_type -> weft.link.FromHost
+	4,  // 49: weft.link.DriverLink.Hello:output_type -> weft.link.DriverWelcome
+	6,  // 50: weft.link.DriverLink.Submit:output_type -> weft.link.SubmitResponse
+	10, // 51: weft.link.DriverLink.Await:output_type -> weft.link.JobResult
+	9,  // 52: weft.link.DriverLink.Cancel:output_type -> weft.link.CancelResponse
+	12, // 53: weft.link.HostLink.Attach:output_type -> weft.link.ToHost
+	49, // [49:54] is the sub-list for method output_type
+	44, // [44:49] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_link_linkpb_link_proto_init() }
@@ -2854,6 +2932,7 @@ func file_link_linkpb_link_proto_init() {
 		(*ToHost_CoordinatorResponse)(nil),
 		(*ToHost_Commit)(nil),
 		(*ToHost_Shutdown)(nil),
+		(*ToHost_Limits)(nil),
 	}
 	file_link_linkpb_link_proto_msgTypes[11].OneofWrappers = []any{
 		(*FromHost_Hello)(nil),
@@ -2872,7 +2951,7 @@ func file_link_linkpb_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_link_linkpb_link_proto_rawDesc), len(file_link_linkpb_link_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   39,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

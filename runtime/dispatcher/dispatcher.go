@@ -188,10 +188,10 @@ func (d *Dispatcher) enter(j *job) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
-		return fmt.Errorf("submit job %s: %w", j.id, ErrShutdown)
+		return fmt.Errorf("job %s: %w", j.id, ErrShutdown)
 	}
 	if d.jobs[j.id] != nil {
-		return fmt.Errorf("submit job %s: %w", j.id, ErrDuplicate)
+		return fmt.Errorf("job %s: %w", j.id, ErrDuplicate)
 	}
 	d.jobs[j.id] = j
 	d.running.Add(1)
@@ -254,15 +254,15 @@ func (d *Dispatcher) finish(j *job, o jobmaster.Outcome) {
 func (d *Dispatcher) Await(ctx context.Context, id graph.JobID) (*linkpb.JobResult, error) {
 	j := d.job(id)
 	if j == nil {
-		return nil, fmt.Errorf("await job %s: %w", id, ErrUnknownJob)
+		return nil, fmt.Errorf("job %s: %w", id, ErrUnknownJob)
 	}
 	select {
 	case <-j.done:
 	case <-ctx.Done():
-		return nil, fmt.Errorf("await job %s: %w", id, ctx.Err())
+		return nil, fmt.Errorf("job %s hasn't ended: %w", id, ctx.Err())
 	}
 	if j.outcome.Err != nil {
-		return nil, fmt.Errorf("await job %s: it was suspended: %w", id, j.outcome.Err)
+		return nil, fmt.Errorf("job %s was suspended: %w", id, j.outcome.Err)
 	}
 	return j.outcome.Result, nil
 }
@@ -272,9 +272,9 @@ func (d *Dispatcher) Cancel(_ context.Context, id graph.JobID) error {
 	j := d.job(id)
 	switch {
 	case j == nil:
-		return fmt.Errorf("cancel job %s: %w", id, ErrUnknownJob)
+		return fmt.Errorf("job %s: %w", id, ErrUnknownJob)
 	case j.ended() || !j.master.Cancel():
-		return fmt.Errorf("cancel job %s: %w", id, ErrEnded)
+		return fmt.Errorf("job %s: %w", id, ErrEnded)
 	}
 	return nil
 }

@@ -155,10 +155,14 @@ func (h *host) commit(m *linkpb.Commit) {
 		done(err)
 		return
 	}
+	h.commits.begin()
 	err = c.put(func(co operator.Coordinator) {
-		done(c.do(co, "commit", func(co operator.Coordinator) error { return co.Commit(m.GetCommittables()) }))
+		err := c.do(co, "commit", func(co operator.Coordinator) error { return co.Commit(m.GetCommittables()) })
+		h.commits.end()
+		done(err)
 	})
 	if err != nil {
+		h.commits.end()
 		done(err)
 	}
 }

@@ -372,6 +372,43 @@ func TestCoordinatorAnswersAndCommits(t *testing.T) {
 	}
 }
 
+// TestCommitOutlivesTheLink: a host whose TaskManager has gone ends a commit that is under way before its context ends.
+func TestCommitOutlivesTheLink(t *testing.T) {
+	networktest.NoLeak(t)
+	committing, proceed := make(chan struct{}), make(chan struct{})
+	cancelled := errors.New("the commit never ran")
+	c := run(t, 1, 1, nil, func() *Job {
+		j := &Job{}
+		coordinated(j, func(env *operator.Env) (operator.Coordinator, error) {
+			return &coordinator{closed: new(atomic.Int32),
+				handle: func(int, []byte) ([]byte, error) { return []byte("x"), nil },
+				commit: func([][]byte) error {
+					close(committing)
+					<-proceed
+					cancelled = env.Runtime.Context().Err()
+					return nil
+				}}, nil
+		})
+		return j
+	})
+	relay(t, c, 1)
+	c.final()
+	w := c.workers[0]
+	w.tell(t, &linkpb.ToHost{Message: &linkpb.ToHost_Commit{Commit: &linkpb.Commit{Operator: c.graph.Vertices[0].Operators[0].Id}}})
+	<-committing
+	w.Close()
+	select {
+	case <-w.done:
+		t.Error("the host ended in the middle of a commit")
+	case <-time.After(50 * time.Millisecond): // there is nothing to be seen of a host that waits
+	}
+	close(proceed)
+	<-w.done
+	if cancelled != nil {
+		t.Errorf("in the commit: %v", cancelled)
+	}
+}
+
 func TestCoordinatorErrorsAndPanicsFailTheSubtask(t *testing.T) {
 	for name, co := range map[string]func(*operator.Env) (operator.Coordinator, error){
 		"factory": func(*operator.Env) (operator.Coordinator, error) { return nil, errors.New("broken splits") },

@@ -45,7 +45,8 @@ type Options struct {
 	Data DataListener
 	// Dial connects to other hosts; nil for TCP.
 	Dial Dialer
-	// Process says that the host is a process of its own: HostStart's memory and processors are applied to the Go runtime.
+	// Process says that the host is a process of its own: the memory and processors of HostStart and HostLimits
+	// are applied to the Go runtime.
 	Process bool
 }
 

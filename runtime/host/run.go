@@ -32,6 +32,7 @@ type host struct {
 	requests requests
 	tasks    sync.WaitGroup
 	coords   map[operator.ID]*coordinator
+	commits  commits
 	helpers  sync.WaitGroup // acceptor, metrics
 
 	mu      sync.Mutex
@@ -64,9 +65,17 @@ func run(ctx context.Context, link Link, o Options) error {
 		Version: o.Version, Pid: int32(os.Getpid()), Platform: goruntime.GOOS + "/" + goruntime.GOARCH}}})
 	stop := make(chan struct{})
 	h.helpers.Go(func() { h.reportMetrics(stop) })
+	var terminator sync.WaitGroup
+	closed := make(chan struct{})
+	if o.Process {
+		signals := catchTermination()
+		terminator.Go(func() { h.commits.terminateLate(signals, closed) })
+	}
 	err := h.receive(ctx, link)
 	close(stop)
 	h.close()
+	close(closed)
+	terminator.Wait()
 	close(h.out.messages)
 	sender.Wait()
 	if err == nil && sendErr != nil && !errors.Is(sendErr, io.EOF) && ctx.Err() == nil {
@@ -118,6 +127,8 @@ func (h *host) handle(m *linkpb.ToHost) error {
 		h.requests.answer(m.CoordinatorResponse)
 	case *linkpb.ToHost_Commit:
 		h.commit(m.Commit)
+	case *linkpb.ToHost_Limits:
+		h.limit(m.Limits.GetMemory(), m.Limits.GetProcessors())
 	default:
 		h.log.Warn("unknown message from the TaskManager ignored", "type", fmt.Sprintf("%T", m))
 	}
@@ -130,9 +141,7 @@ func (h *host) begin(s *linkpb.HostStart) error {
 		return errors.New("run task host: HostStart came twice")
 	}
 	h.start = s
-	if h.o.Process {
-		limit(s)
-	}
+	h.limit(s.GetMemory(), s.GetProcessors())
 	h.log = h.log.With("job", s.GetGraph().ID().String(), "host", s.GetResourceId())
 	settings, err := settingsOf(s.GetConfig())
 	if err != nil {
@@ -179,13 +188,16 @@ func (h *host) build(g *graph.JobGraph) (*graph.StreamGraph, error) {
 	return stream, nil
 }
 
-// limit applies the host's budget to the Go runtime.
-func limit(s *linkpb.HostStart) {
-	if s.GetMemory() > 0 {
-		debug.SetMemoryLimit(s.GetMemory())
+// limit applies the host's budget to the Go runtime, if the process is the host's alone; 0 leaves a limit as it is.
+func (h *host) limit(memory int64, processors int32) {
+	if !h.o.Process {
+		return
 	}
-	if s.GetProcessors() > 0 {
-		goruntime.GOMAXPROCS(int(s.GetProcessors()))
+	if memory > 0 {
+		debug.SetMemoryLimit(memory)
+	}
+	if processors > 0 {
+		goruntime.GOMAXPROCS(int(processors))
 	}
 }
 
@@ -206,12 +218,16 @@ func (h *host) failed(f *linkpb.Failure) {
 	h.out.put(&linkpb.FromHost{Message: &linkpb.FromHost_Failed{Failed: f}})
 }
 
-// close ends everything that the host started, tasks first, and waits for it.
+// close ends everything that the host started, tasks first, and waits for it. Commits may end before their coordinators'
+// context does.
 func (h *host) close() {
 	h.mu.Lock()
 	for _, t := range h.running {
 		t.Cancel()
 	}
+	h.mu.Unlock()
+	h.commits.wait(commitGrace)
+	h.mu.Lock()
 	for _, c := range h.opening {
 		c.cancel()
 	}

@@ -235,6 +235,7 @@ type fakeTM struct {
 	commits   []*linkpb.Commit
 	cancelled int
 	released  []string
+	config    map[string]string // of the last job that got a slot
 }
 
 // connect registers a fake; nil if it was rejected.
@@ -295,6 +296,9 @@ func (tm *fakeTM) now() behaviour {
 func (tm *fakeTM) handle(m *rpcpb.ToTaskManager) {
 	switch m := m.GetMessage().(type) {
 	case *rpcpb.ToTaskManager_Allocate:
+		tm.mu.Lock()
+		tm.config = m.Allocate.GetJob().GetConfig()
+		tm.mu.Unlock()
 		if !tm.now().mute {
 			tm.send(&rpcpb.FromTaskManager{Message: &rpcpb.FromTaskManager_Offer{Offer: &rpcpb.SlotOffer{
 				JobId: m.Allocate.GetJob().GetGraph().GetJobId(), Allocation: m.Allocate.GetAllocation(), Slot: m.Allocate.GetSlot()}}})

@@ -26,6 +26,30 @@ const (
 	canceled = linkpb.JobStatus_CANCELED
 )
 
+// TestConfigurationReachesTaskHosts: a job's own configuration is above the cluster's, which in application mode is where
+// the command line's is.
+func TestConfigurationReachesTaskHosts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := start(t, map[string]string{"execution.buffer-timeout.interval": "7 ms", "pipeline.object-reuse": "true"}, nil)
+		config := func(g *graph.JobGraph) map[string]string {
+			c.await(c.submit(g), finished)
+			tm := c.tm("worker-1")
+			tm.mu.Lock()
+			defer tm.mu.Unlock()
+			return tm.config
+		}
+		if got := config(words(1)); got["execution.buffer-timeout.interval"] != "7 ms" {
+			t.Errorf("the cluster's: %v", got)
+		}
+		g := words(1)
+		g.Config = map[string]string{"execution.buffer-timeout.interval": "9 ms"}
+		if got := config(g); got["execution.buffer-timeout.interval"] != "9 ms" || got["pipeline.object-reuse"] != "true" {
+			t.Errorf("the job's above the cluster's: %v", got)
+		}
+		c.end(resourcemanager.StatusSucceeded)
+	})
+}
+
 func TestLife(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := start(t, nil, nil)

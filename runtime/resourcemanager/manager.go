@@ -129,6 +129,9 @@ func (m *ResourceManager) Run(ctx context.Context) error {
 		case err := <-started:
 			if err != nil {
 				starting = false
+				if ctx.Err() != nil { // that is why it hasn't started
+					return nil
+				}
 				return fmt.Errorf("start the worker driver: %w", err)
 			}
 			starting, started = false, nil

@@ -75,6 +75,8 @@ func (c *core) startFailed(now int64, what string, kind EndKind) {
 	c.failures = append(c.failures, now)
 	if float64(len(c.failures)) > c.maxFailuresPerMinute {
 		c.pauseUntil = now + max(1, c.retryInterval)
+		c.emit(noteAction{fmt.Sprintf("the next request for workers waits %d ms (resourcemanager.start-worker.retry-interval): "+
+			"%d starts have failed within a minute", max(1, c.retryInterval), len(c.failures))})
 	}
 }
 

@@ -7,6 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/weftstream/weft/link"
 	"github.com/weftstream/weft/runtime/rpc/rpcpb"
 )
@@ -156,6 +159,9 @@ func (s *Server) write(p *peer, st serverStream) {
 func ended(err error) error {
 	if errors.Is(err, io.EOF) {
 		return fmt.Errorf("%w by the other side", ErrClosed)
+	}
+	if status.Code(err) == codes.Canceled { // what gRPC makes of a connection that ended without a word
+		return errors.New("its connection broke: the process was killed, or its machine is gone")
 	}
 	return fmt.Errorf("connection lost: %w", err)
 }

@@ -57,7 +57,8 @@ type Host interface {
 	// PassConn hands a data connection over with the bytes that were read from it; conn belongs to the Host then, even
 	// on an error. It may wait for a host that is busy, for seconds at most.
 	PassConn(conn net.Conn, preamble []byte) error
-	// SetLimits tells the host that its limits have grown. It doesn't block.
+	// SetLimits raises the limits that the host can't pass; those of its Go runtime travel by Send, as HostLimits. It
+	// doesn't block.
 	SetLimits(Limits)
 	// Resident is the host's resident memory in bytes; 0 if it has no process of its own. It doesn't block.
 	Resident() int64

@@ -236,7 +236,7 @@ func (f *fakeStarter) Start(ctx context.Context, spec HostSpec) (Host, error) {
 		return nil, f.fail
 	}
 	h := &fakeHost{spec: spec, events: make(chan *linkpb.FromHost), replies: make(chan *linkpb.FromHost),
-		end: make(chan *linkpb.HostExit, 1), ended: make(chan struct{}), grown: make(chan Limits, 100)}
+		end: make(chan *linkpb.HostExit, 1), ended: make(chan struct{}), grown: make(chan Limits, 100), told: make(chan *linkpb.HostLimits, 100)}
 	f.hosts <- h
 	go h.run()
 	return h, nil
@@ -250,6 +250,7 @@ type fakeHost struct {
 	end     chan *linkpb.HostExit
 	ended   chan struct{}
 	grown   chan Limits
+	told    chan *linkpb.HostLimits
 	once    sync.Once
 
 	mu       sync.Mutex
@@ -291,6 +292,9 @@ func (h *fakeHost) Send(m *linkpb.ToHost) error {
 		h.mu.Unlock()
 		h.finish(&linkpb.HostExit{Reason: "exit status 0"})
 		return nil
+	}
+	if l := m.GetLimits(); l != nil {
+		h.told <- l
 	}
 	if r := m.GetCoordinatorRequest(); r != nil {
 		reply := &linkpb.FromHost{Message: &linkpb.FromHost_CoordinatorResponse{

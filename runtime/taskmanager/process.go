@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/weftstream/weft/link"
 )
 
 // Defaults of ProcessConfig.
@@ -16,15 +18,6 @@ const (
 	DefaultLogMaxFiles   = 5
 	DefaultLogMaxHosts   = 64
 )
-
-// DefaultMemoryMargin is how much a task host may have above its budget before it is killed: the heap's fragmentation and
-// what the Go runtime holds beside the heap, which a busy heap was seen to need 37 MiB for. The limit is a wall against
-// leaks; GOMEMLIMIT, which is the budget, is what keeps a sane job within it.
-func DefaultMemoryMargin(budget int64) int64 { return 48<<20 + budget/16 }
-
-// initialReserve is the address space that a process may count as data without using it, until it has attached and that
-// is measured: tables of the Go runtime, thread stacks of C.
-const initialReserve = 256 << 20
 
 // keptEnvironment is the variables that a task host gets from the TaskManager's environment.
 // HADOOP_TOKEN_FILE_LOCATION is where the job's HDFS tokens are.
@@ -41,7 +34,7 @@ type ProcessConfig struct {
 	LogDir string
 	// Environment is set for hosts, beside what they get from the TaskManager's (containerized.taskmanager.env.*).
 	Environment map[string]string
-	// MemoryMargin is added to a host's budget for the hard limit; nil = DefaultMemoryMargin.
+	// MemoryMargin is added to a host's budget for the hard limit; nil = link.MemoryMargin.
 	MemoryMargin func(budget int64) int64
 	// AttachTimeout is how long a host may take until it has attached, default 1 min.
 	AttachTimeout time.Duration
@@ -63,7 +56,7 @@ func (c *ProcessConfig) check() error {
 	setDefault(&c.AttachTimeout, DefaultAttachTimeout)
 	setDefault(&c.KillGrace, DefaultKillGrace)
 	if c.MemoryMargin == nil {
-		c.MemoryMargin = DefaultMemoryMargin
+		c.MemoryMargin = link.MemoryMargin
 	}
 	if c.LogMaxSize == 0 {
 		c.LogMaxSize = DefaultLogMaxSize

@@ -108,7 +108,7 @@ func hostName(id graph.JobID, n int64) string {
 type output struct {
 	r, w *os.File
 	file *rollingFile
-	tail tail
+	tail link.Tail
 	done chan struct{} // closed when the reader has ended
 	err  error         // of the file; the stream is read on, so that the host never waits for it
 }
@@ -159,22 +159,6 @@ func (o *output) close() error {
 func closeFile(f *os.File) error {
 	if err := f.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return err
-	}
-	return nil
-}
-
-// limitProcess sets the limits of a process that has just been started. One that has ended already has none.
-func limitProcess(pid int, data int64) error {
-	if data > 0 {
-		var now unix.Rlimit
-		if err := unix.Prlimit(pid, unix.RLIMIT_DATA, nil, &now); err != nil {
-			return ignoreGone(fmt.Errorf("read RLIMIT_DATA of process %d: %w", pid, err))
-		}
-		// The soft limit only: the hard one could not be raised again when the job gets another slot.
-		now.Cur = min(uint64(data), now.Max)
-		if err := unix.Prlimit(pid, unix.RLIMIT_DATA, &now, nil); err != nil {
-			return ignoreGone(fmt.Errorf("set RLIMIT_DATA of process %d: %w", pid, err))
-		}
 	}
 	return nil
 }

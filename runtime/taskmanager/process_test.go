@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/link"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/taskmanager/internal/apptest"
 )
@@ -185,7 +186,7 @@ func TestProcessEnds(t *testing.T) {
 				t.Errorf("got %v, want code %d, reason %q", x, test.code, test.reason)
 			}
 			if strings.HasPrefix(test.mode, "panic") {
-				if len(x.StderrTail) > tailSize || !strings.Contains(x.StderrTail, "panic: boom in user code") ||
+				if len(x.StderrTail) > link.TailSize || !strings.Contains(x.StderrTail, "panic: boom in user code") ||
 					!strings.Contains(x.StderrTail, "goroutine ") || strings.Count(x.StderrTail, "goroutine ") < 3 {
 					t.Errorf("stderr tail of %d bytes lacks the panic or the goroutines:\n%s", len(x.StderrTail), x.StderrTail)
 				}
@@ -536,9 +537,9 @@ func TestProcessMemoryLimit(t *testing.T) {
 		}
 		return n
 	}
-	limit := func(budget int64) int64 { return budget + DefaultMemoryMargin(budget) }
+	limit := func(budget int64) int64 { return budget + link.MemoryMargin(budget) }
 	// Beyond the budget and the margin there is only what the runtime maps without using it.
-	if got := dataLimit(leaking); got < limit(budget) || got > limit(budget)+initialReserve {
+	if got := dataLimit(leaking); got < limit(budget) || got > limit(budget)+link.UnusedReserve {
 		t.Errorf("RLIMIT_DATA is %d, want about %d", got, limit(budget))
 	}
 	leaking.ask(2, "leak")

@@ -50,7 +50,7 @@ type processHost struct {
 
 func newProcessHost(p *ProcessStarter, spec HostSpec, name string) *processHost {
 	return &processHost{p: p, spec: spec, name: name,
-		unused: initialReserve, events: make(chan *linkpb.FromHost), attached: make(chan struct{}), ended: make(chan struct{})}
+		unused: link.UnusedReserve, events: make(chan *linkpb.FromHost), attached: make(chan struct{}), ended: make(chan struct{})}
 }
 
 // discard removes what prepare made for a host that was not started.
@@ -102,7 +102,7 @@ func (h *processHost) launch(spawner *link.Spawner) error {
 // serve is called when the host has attached, and returns when its stream has ended.
 func (h *processHost) serve(st *link.HostStream) error {
 	limits := h.spec.Limits()
-	h.setLimits(limits, unusedData(h.child.Cmd.Process.Pid))
+	h.setLimits(limits, link.UnusedData(h.child.Cmd.Process.Pid))
 	if err := st.Send(h.spec.start(limits, h.dir)); err != nil {
 		return err
 	}
@@ -217,8 +217,7 @@ func (h *processHost) PassConn(conn net.Conn, preamble []byte) error {
 	return h.child.Data.Send(conn, preamble)
 }
 
-// SetLimits implements Host. Limits only grow. The Go runtime's own limits are what HostStart said: the host is told its
-// limits once, when it has attached, by when all slots that one declaration of need brings are here.
+// SetLimits implements Host. Limits only grow.
 func (h *processHost) SetLimits(l Limits) { h.setLimits(l, 0) }
 
 // setLimits sets RLIMIT_DATA, which counts what the process has mapped to write to, used or not: so what is mapped and
@@ -239,7 +238,7 @@ func (h *processHost) setLimits(l Limits, unused int64) {
 		h.unused = unused
 	}
 	data := h.limits.Memory + h.p.c.MemoryMargin(h.limits.Memory) + h.unused
-	if err := limitProcess(h.child.Cmd.Process.Pid, data); err != nil {
+	if err := link.LimitData(h.child.Cmd.Process.Pid, data); err != nil {
 		h.p.c.Log.Warn("task host: limit its memory", "host", h.name, "error", err)
 	}
 }
@@ -250,7 +249,7 @@ func (h *processHost) Resident() int64 {
 	case <-h.ended:
 		return 0
 	default:
-		return residentMemory(h.child.Cmd.Process.Pid)
+		return link.ResidentMemory(h.child.Cmd.Process.Pid)
 	}
 }
 

@@ -22,12 +22,14 @@ type runner struct {
 	s     *session
 	job   graph.JobID
 	info  *rpcpb.JobInfo
-	slots atomic.Int32 // that the job has here
+	slots atomic.Int32 // the most that the job has had here: limits don't shrink
 
 	commands chan *linkpb.ToHost
 	started  chan struct{}      // closed when host is set
 	ended    chan struct{}      // closed when the host has ended, or never started
 	cancel   context.CancelFunc // of the start; set before run
+
+	growing sync.Mutex // held while limits are told, so that the latest are told last
 
 	mu       sync.Mutex
 	host     Host
@@ -81,6 +83,7 @@ func (r *runner) start(ctx context.Context) (Host, error) {
 		}
 		spec.Executable = path
 	}
+	begun := r.slots.Load()
 	host, err := c.Starter.Start(ctx, spec)
 	if err != nil {
 		return nil, fmt.Errorf("start the task host: %w", err)
@@ -90,15 +93,18 @@ func (r *runner) start(ctx context.Context) (Host, error) {
 	doomed := r.doom != ""
 	r.mu.Unlock()
 	close(r.started)
-	host.SetLimits(r.limits())
+	r.setLimits(begun)
 	if doomed {
 		host.Kill()
 	}
 	return host, nil
 }
 
-func (r *runner) limits() Limits {
-	c, n := &r.s.t.c, int(r.slots.Load())
+func (r *runner) limits() Limits { return r.limitsOf(r.slots.Load()) }
+
+// limitsOf are the limits of a host whose job has n slots here.
+func (r *runner) limitsOf(n int32) Limits {
+	c := &r.s.t.c
 	l := Limits{Memory: c.SlotMemory * int64(n)}
 	if c.CPU > 0 {
 		share := c.CPU * float64(n) / float64(c.Slots)
@@ -190,11 +196,27 @@ func (r *runner) kill(reason string, expected bool) {
 
 // setSlots changes the limits, which grow with the job's slots.
 func (r *runner) setSlots(n int) {
+	if int32(n) <= r.slots.Load() {
+		return
+	}
 	r.slots.Store(int32(n))
 	select {
 	case <-r.started:
-		r.host.SetLimits(r.limits())
+		r.setLimits(0)
 	default: // start reads them later
+	}
+}
+
+// setLimits raises the wall around the host, and then has it raise what its Go runtime keeps to, unless the job still has
+// the given number of slots, which the host has been or will be told of with its start.
+func (r *runner) setLimits(told int32) {
+	r.growing.Lock()
+	defer r.growing.Unlock()
+	n := r.slots.Load()
+	l := r.limitsOf(n)
+	r.host.SetLimits(l)
+	if n != told {
+		r.command(&linkpb.ToHost{Message: &linkpb.ToHost_Limits{Limits: &linkpb.HostLimits{Memory: l.Memory, Processors: int32(l.Processors)}}})
 	}
 }
 

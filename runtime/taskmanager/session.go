@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/link"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/rpc"
 	"github.com/weftstream/weft/runtime/rpc/rpcpb"
@@ -281,7 +282,7 @@ func (s *session) beat() {
 	}
 	s.mu.Unlock()
 	s.send(&rpcpb.FromTaskManager{Message: &rpcpb.FromTaskManager_Heartbeat{Heartbeat: &rpcpb.Heartbeat{
-		Resident: residentMemory(0), HostsResident: hosts}}})
+		Resident: link.ResidentMemory(0), HostsResident: hosts}}})
 }
 
 func (s *session) add(r *runner) {

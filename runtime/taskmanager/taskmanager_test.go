@@ -23,6 +23,38 @@ import (
 	"github.com/weftstream/weft/runtime/rpc/rpcpb"
 )
 
+// A slot that comes when the host runs raises the wall around it and what its Go runtime keeps to; one that goes takes
+// nothing away.
+func TestLimitsGrowWithSlots(t *testing.T) {
+	each(t, func(t *testing.T, j *jobManager, connect rpc.Connector) {
+		starter := newFakeStarter()
+		start(t, connect, starter, nil)
+		j.connected()
+		j.allocate(0, "a1", 'A', nil)
+		j.expect("offer A a1 slot 0")
+		h := receive(t, starter.hosts, "host")
+		if l := receive(t, h.grown, "limits at the start"); l != (Limits{Memory: 100, Processors: 2}) {
+			t.Errorf("at the start: %v", l)
+		}
+		j.allocate(1, "a2", 'A', nil)
+		j.expect("offer A a2 slot 1")
+		if l := receive(t, h.told, "limits"); l.GetMemory() != 200 || l.GetProcessors() != 3 {
+			t.Errorf("the host was told %v", l)
+		}
+		if l := receive(t, h.grown, "limits with another slot"); l != (Limits{Memory: 200, Processors: 3}) {
+			t.Errorf("with another slot: %v", l)
+		}
+		j.free('A', "a2")
+		j.allocate(1, "a3", 'A', nil)
+		j.expect("offer A a3 slot 1")
+		j.ask('A', 1, "after that")
+		j.expect("said A 1 after that")
+		if len(h.told) > 0 || len(h.grown) > 0 {
+			t.Error("limits that haven't grown were told")
+		}
+	})
+}
+
 func TestJobLifecycle(t *testing.T) {
 	each(t, func(t *testing.T, j *jobManager, connect rpc.Connector) {
 		starter := newFakeStarter()

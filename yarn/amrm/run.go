@@ -101,7 +101,7 @@ func (s *Session) rest(ctx context.Context) error {
 			return ctx.Err()
 		}
 		interval := s.cfg.SlowInterval
-		if s.books.pending() {
+		if s.books.pending() || time.Now().Before(s.hurry) {
 			interval = s.cfg.FastInterval
 		}
 		left := interval - time.Since(started)

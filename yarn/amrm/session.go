@@ -39,8 +39,9 @@ type Session struct {
 
 	// The books and the counters belong to Run's goroutine.
 	books    *books
-	failures int // failed calls in a row
-	invalid  int // refusals of the token in a row
+	hurry    time.Time // until then heartbeats come at the fast interval
+	failures int       // failed calls in a row
+	invalid  int       // refusals of the token in a row
 
 	mu    sync.Mutex // guards inbox and started; no call-outs while held
 	inbox inbox
@@ -57,6 +58,7 @@ type inbox struct {
 	newList   bool
 	progress  float32
 	newProg   bool
+	hurry     time.Time
 	finish    *finish
 }
 
@@ -113,6 +115,13 @@ func (s *Session) SetProgress(progress float32) {
 	s.post(func(in *inbox) { in.progress, in.newProg = progress, true })
 }
 
+// Hurry keeps heartbeats at the fast interval for d from now on. It is for what is awaited without being asked for: the
+// start of granted containers, whose failure YARN tells with a heartbeat.
+func (s *Session) Hurry(d time.Duration) {
+	until := time.Now().Add(d)
+	s.post(func(in *inbox) { in.hurry = until })
+}
+
 func (s *Session) post(change func(*inbox)) {
 	s.mu.Lock()
 	change(&s.inbox)
@@ -167,6 +176,9 @@ func (s *Session) drain() *finish {
 	}
 	if in.newProg {
 		s.books.progress = in.progress
+	}
+	if in.hurry.After(s.hurry) {
+		s.hurry = in.hurry
 	}
 	s.books.release(in.releases)
 	return in.finish

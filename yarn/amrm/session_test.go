@@ -235,6 +235,43 @@ func TestSessionLife(t *testing.T) {
 	}
 }
 
+// TestHurry: without anything asked for, heartbeats come as seldom as configured, but for the time of a Hurry.
+func TestHurry(t *testing.T) {
+	c := startCluster(t, yarntest.Config{})
+	id, token := c.AddApplication("test")
+	client, err := amrm.NewClient(amrm.ClientConfig{Addresses: c.SchedulerAddresses(), Token: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	s, err := amrm.NewSession(amrm.SessionConfig{Client: client, Registration: amrm.Registration{Host: "here"},
+		FastInterval: time.Millisecond, SlowInterval: time.Hour, OnEvent: func(amrm.Event) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	beats := make(chan struct{}, 1000)
+	c.Intercept("allocate", func(_ context.Context, _ *yarntest.Call, next func() (*yarntest.Reply, error)) (*yarntest.Reply, error) {
+		select {
+		case beats <- struct{}{}:
+		default:
+		}
+		return next()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	result := make(chan error, 1)
+	go func() { result <- s.Run(ctx) }()
+	s.Hurry(time.Hour)
+	for range 5 {
+		select {
+		case <-beats:
+		case <-time.After(patience):
+			t.Fatalf("no heartbeats of %s although in a hurry", id)
+		}
+	}
+	cancel()
+	<-result
+}
+
 // TestDroppedCalls loses calls on either side of the wire; the containers still
 // are as many as wanted.
 func TestDroppedCalls(t *testing.T) {

@@ -1,4 +1,4 @@
-package taskmanager
+package link
 
 import (
 	"bytes"
@@ -7,22 +7,23 @@ import (
 )
 
 const (
-	// tailSize is how much of a task host's stderr is reported with its end.
-	tailSize = 8 << 10
+	// TailSize is how much of an application's stderr is reported with its end, in bytes.
+	TailSize = 8 << 10
 
 	// crashSize is how much of that is kept for the beginning of the Go runtime's crash report: the traceback of all
-	// goroutines that follows may be much longer than tailSize.
+	// goroutines that follows may be much longer than TailSize.
 	crashSize = 3 << 10
 )
 
 // crashMarks begin a line of the Go runtime's crash report.
 var crashMarks = [][]byte{[]byte("panic: "), []byte("fatal error: "), []byte("runtime: out of memory"), []byte("SIGQUIT: ")}
 
-// tail keeps the end of a stream and the beginning of the last crash report in it. One goroutine writes; reading is
+// Tail keeps the end of a stream and the beginning of the last crash report in it. One goroutine writes; reading is
 // safe at any time.
-type tail struct {
+type Tail struct {
 	mu       sync.Mutex
-	last     []byte // the end: at most 2*tailSize, cut to tailSize when read
+	last     []byte // the end: at most 2*TailSize, cut to TailSize when read
+	cut      bool   // more was written than is in last
 	line     []byte // the beginning of the line that is being written, as far as marks go
 	lineDone bool   // line is known to be no mark, or one
 	crash    []byte
@@ -30,11 +31,11 @@ type tail struct {
 }
 
 // Write never fails.
-func (t *tail) Write(b []byte) (int, error) {
+func (t *Tail) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.last = append(t.last, b...); len(t.last) > 2*tailSize {
-		t.last = append(t.last[:0], t.last[len(t.last)-tailSize:]...)
+	if t.last = append(t.last, b...); len(t.last) > 2*TailSize {
+		t.last, t.cut = append(t.last[:0], t.last[len(t.last)-TailSize:]...), true
 	}
 	n := len(b)
 	for len(b) > 0 {
@@ -49,7 +50,7 @@ func (t *tail) Write(b []byte) (int, error) {
 }
 
 // scan takes a line or a part of one.
-func (t *tail) scan(part []byte) {
+func (t *Tail) scan(part []byte) {
 	const enough = 32 // longer than every mark
 	if t.inCrash {
 		t.collect(part)
@@ -75,29 +76,34 @@ func (t *tail) scan(part []byte) {
 	}
 }
 
-func (t *tail) collect(part []byte) {
+func (t *Tail) collect(part []byte) {
 	t.crash = append(t.crash, part[:min(len(part), crashSize-len(t.crash))]...)
 }
 
 // Crash is the beginning of the last crash report, or "".
-func (t *tail) Crash() string {
+func (t *Tail) Crash() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return strings.ToValidUTF8(string(t.crash), "\uFFFD")
 }
 
-// String is the last tailSize bytes at most; if a crash report began before them, it begins with that.
-func (t *tail) String() string {
+// String is the last TailSize bytes at most, from the beginning of a line; if a crash report began before them, it begins with that.
+func (t *Tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	end := t.last
-	if len(end) > tailSize {
-		end = end[len(end)-tailSize:]
+	if len(end) > TailSize {
+		end = end[len(end)-TailSize:]
+	}
+	if t.cut || len(t.last) > TailSize {
+		if i := bytes.IndexByte(end, '\n'); i >= 0 && i+1 < len(end) {
+			end = end[i+1:]
+		}
 	}
 	out := string(end)
 	if len(t.crash) > 0 && !bytes.Contains(end, t.crash) {
 		const gap = "\n...\n"
-		out = string(t.crash) + gap + string(end[max(0, len(end)-(tailSize-len(t.crash)-len(gap))):])
+		out = string(t.crash) + gap + string(end[max(0, len(end)-(TailSize-len(t.crash)-len(gap))):])
 	}
 	return strings.ToValidUTF8(out, "\uFFFD")
 }

@@ -1,0 +1,93 @@
+//go:build hadoop
+
+package faults
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+// parallel is how many applications are disturbed at once: they mostly wait for YARN's heartbeats.
+const parallel = 6
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	explicit := false
+	flag.Visit(func(f *flag.Flag) { explicit = explicit || f.Name == "test.parallel" })
+	if !explicit {
+		_ = flag.Set("test.parallel", fmt.Sprint(parallel))
+	}
+	code := m.Run()
+	if builtDir != "" {
+		_ = os.RemoveAll(builtDir)
+	}
+	os.Exit(code)
+}
+
+func soak() bool { return os.Getenv("WEFT_SOAK") == "1" }
+
+// dice is the test's source of chance. The seed is printed; WEFT_SEED sets it.
+func dice(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if given := os.Getenv("WEFT_SEED"); given != "" {
+		n, err := strconv.ParseUint(given, 10, 64)
+		if err != nil {
+			t.Fatalf("WEFT_SEED: %v", err)
+		}
+		seed = n
+	}
+	t.Logf("seed %d (to repeat: WEFT_SEED=%d)", seed, seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// binary returns an executable of $WEFT_BIN: weft, or examples/<name>.
+func binary(t testing.TB, name string) string {
+	t.Helper()
+	dir := os.Getenv("WEFT_BIN")
+	if dir == "" {
+		t.Fatal(`WEFT_BIN names no directory: "make build" puts the executables into bin, and "make test" says where they are`)
+	}
+	path, err := filepath.Abs(filepath.Join(dir, name))
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		t.Fatalf("find an executable to test: %v", err)
+	}
+	return path
+}
+
+var builtDir string
+
+var buildSums = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "weft-faults-")
+	if err != nil {
+		return "", err
+	}
+	builtDir = dir
+	path := filepath.Join(dir, "sums")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "./apps/sums")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build sums: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func sums(t testing.TB) string {
+	t.Helper()
+	path, err := buildSums()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

@@ -72,7 +72,7 @@ func (s *session) application(ctx context.Context, words []string, class string,
 	}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("JAR file does not exist: %s (neither an executable nor a package directory is there)", path)
+		return nil, fmt.Errorf("the application does not exist: %s (neither an executable nor a package directory is there)", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find the application: %w", err)

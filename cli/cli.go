@@ -69,6 +69,9 @@ func verbs(env *Env) []verb {
 func Run(ctx context.Context, env *Env, args []string) int {
 	all := verbs(env)
 	name := ""
+	if len(args) > 1 && args[0] == "help" { // weft help run
+		args = []string{args[1], "--help"}
+	}
 	if len(args) > 0 {
 		name = args[0]
 	}

@@ -49,6 +49,9 @@ func (env *Env) load(o *commonOptions, more ...file.Dynamic) (*session, error) {
 		}
 	}
 	s.target = conf.Get(c, conf.ExecutionTarget)
+	if s.target != "" && !slices.Contains(targets, s.target) {
+		return nil, usagef("-t %s (execution.target): there is no such target; expected one of %s", s.target, strings.Join(targets, ", "))
+	}
 	return s, nil
 }
 

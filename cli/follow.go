@@ -54,7 +54,8 @@ func (f *follower) detached(ctx context.Context) error {
 		f.s.print.ended(r)
 		return endError("application", r)
 	}
-	f.s.log.Info("the application goes on without this command", "stop", "yarn application -kill "+f.cluster.ID)
+	f.s.log.Info("the application goes on without this command", "stop", "weft yarn-session stop "+f.cluster.ID,
+		"kill", "yarn application -kill "+f.cluster.ID)
 	return nil
 }
 
@@ -135,7 +136,7 @@ func (f *follower) interrupted(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	if !conf.Get(f.s.conf, conf.ExecutionShutdownOnAttachedExit) {
 		f.s.log.Info("the application goes on without this command", "applicationId", f.cluster.ID,
-			"stop", "yarn application -kill "+f.cluster.ID)
+			"stop", "weft yarn-session stop "+f.cluster.ID, "kill", "yarn application -kill "+f.cluster.ID)
 		return &exitError{ExitError, cause}
 	}
 	if err := f.s.shutdown(context.WithoutCancel(ctx), f.place, f.cluster); err != nil {

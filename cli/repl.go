@@ -45,7 +45,8 @@ func (y *sessionCommand) attached(ctx context.Context) error {
 			return endError("session", r)
 		case line, ok := <-lines:
 			if !ok {
-				lines = nil // standard input has ended; the session goes on
+				lines = nil
+				y.s.log.Info("standard input has ended; the session goes on until Ctrl-C", "stop", "weft yarn-session stop "+y.cluster.ID)
 				continue
 			}
 			if done, err := y.command(ctx, line); done {

@@ -83,6 +83,9 @@ func yarnSession(ctx context.Context, env *Env, o *yarnSessionOptions) error {
 			"kill", "yarn application -kill "+y.cluster.ID)
 		return nil
 	}
+	if y.s.InTerminal {
+		y.s.log.Info("type stop, or press Ctrl-C, to end the session")
+	}
 	return y.attached(ctx)
 }
 

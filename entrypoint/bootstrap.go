@@ -46,7 +46,7 @@ func (j *jobManager) bootstrap(ctx context.Context) {
 	if ctx.Err() != nil {
 		return // the cluster has ended for another reason
 	}
-	j.log.Info("work done", "status", v.status.String(), "diagnostics", v.diagnostics)
+	j.log.Info("work done", "status", v.status.String())
 	if j.mode == ModeApplication && !conf.Get(j.conf, conf.ExecutionShutdownOnApplicationFinish) {
 		j.log.Info("the cluster stays, as " + conf.ExecutionShutdownOnApplicationFinish.Key() + " is false")
 		return
@@ -159,14 +159,12 @@ type jobWatch struct {
 var errCancelled = errors.New("a job of the application was cancelled")
 
 func (w *jobWatch) watch(ctx context.Context, id graph.JobID, name string) {
-	w.j.log.Info("job submitted", "job", id.String(), "name", name)
 	w.wg.Go(func() {
 		r, err := w.j.roles.Dispatcher().Await(ctx, id)
 		if err != nil {
 			return // the driver's own wait says so
 		}
 		w.note(executor.Run{ID: id, Name: name}, r)
-		w.j.log.Info("job ended", "job", id.String(), "name", name, "status", r.GetStatus().String())
 		if r.GetStatus() != linkpb.JobStatus_CANCELED {
 			return
 		}

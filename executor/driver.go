@@ -116,7 +116,8 @@ func RunDriver(ctx context.Context, spec DriverSpec, s link.DriverService, log *
 	if err := spawner.Start(child); err != nil {
 		return -1, err
 	}
-	log.Info("driver started", "executable", spec.Executable, "pid", cmd.Process.Pid)
+	name := cmp.Or(spec.Name, filepath.Base(spec.Executable))
+	log.Info("driver started", "application", name, "pid", cmd.Process.Pid)
 	wall := func(unused int64) {
 		if spec.Memory == 0 {
 			return
@@ -140,8 +141,8 @@ func RunDriver(ctx context.Context, spec DriverSpec, s link.DriverService, log *
 		log.Debug("driver link ended", "error", err)
 	}
 	code, signal := exitOf(cmd.ProcessState)
-	log.Info("driver ended", "executable", spec.Executable, "exitCode", code, "jobs", watched.jobs.Load())
-	jobs, name := int(watched.jobs.Load()), cmp.Or(spec.Name, filepath.Base(spec.Executable))
+	log.Info("driver ended", "application", name, "exitCode", code, "jobs", watched.jobs.Load())
+	jobs := int(watched.jobs.Load())
 	switch {
 	case ctx.Err() != nil && waitErr != nil:
 		return code, fmt.Errorf("the application %s was stopped: %w", name, context.Cause(ctx))

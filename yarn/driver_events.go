@@ -91,7 +91,8 @@ func (d *Driver) onAllocated(containers []records.Container) {
 	}
 	for _, c := range fresh {
 		spec := specs[c.Priority-1]
-		d.c.Log.Info("container granted", "container", c.ID.String(), "node", c.Node.String(), "size", c.Resource.String())
+		// The ResourceManager logs the same event, as its worker.
+		d.c.Log.Debug("container granted", "container", c.ID.String(), "node", c.Node.String(), "size", c.Resource.String())
 		events.Granted(c.ID.String(), c.Node.Host, spec)
 		d.mu.Lock()
 		d.wg.Go(func() { d.launch(ctx, c, spec) })
@@ -176,7 +177,7 @@ func (d *Driver) onCompleted(statuses []records.ContainerStatus) {
 			d.startFailed(w.container.Node.Host)
 		}
 		d.mu.Unlock()
-		d.c.Log.Info("container ended", "container", s.ID.String(), "node", w.container.Node.String(), "end", end.String())
+		d.c.Log.Debug("container ended", "container", s.ID.String(), "node", w.container.Node.String(), "end", end.String())
 		events.Ended(s.ID.String(), end)
 	}
 }

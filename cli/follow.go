@@ -178,6 +178,7 @@ func (f *follower) watchJobs(ctx context.Context, c *client.Client, lost chan<- 
 	var results sync.WaitGroup
 	defer results.Wait()
 	states := map[string]string{}
+	waits := newWaits(c, f.s.log)
 	failures := 0
 	for {
 		jobs, err := c.Jobs(ctx)
@@ -194,7 +195,7 @@ func (f *follower) watchJobs(ctx context.Context, c *client.Client, lost chan<- 
 			failures = 0
 		}
 		for i := len(jobs) - 1; i >= 0; i-- { // oldest first
-			f.observe(ctx, c, &results, states, jobs[i])
+			f.observe(ctx, c, &results, states, waits, jobs[i])
 		}
 		f.tellFailures(failurePatience, "")
 		if pause(ctx, jobsInterval) != nil {
@@ -204,7 +205,8 @@ func (f *follower) watchJobs(ctx context.Context, c *client.Client, lost chan<- 
 }
 
 // observe prints what is new of a job.
-func (f *follower) observe(ctx context.Context, c *client.Client, results *sync.WaitGroup, states map[string]string, j api.JobOverview) {
+func (f *follower) observe(ctx context.Context, c *client.Client, results *sync.WaitGroup, states map[string]string,
+	waits *waits, j api.JobOverview) {
 	id, err := graph.ParseJobID(j.ID)
 	if err != nil {
 		return
@@ -218,6 +220,7 @@ func (f *follower) observe(ctx context.Context, c *client.Client, results *sync.
 		states[j.ID] = j.State
 		f.s.log.Info("job "+j.State, "job", j.ID, "name", j.Name)
 	}
+	waits.observe(ctx, time.Now(), id, j)
 }
 
 // awaitResult prints a job's result once it is there. A connection that breaks is no reason to give up, an endpoint that

@@ -190,7 +190,11 @@ func (s *session) goBuild(ctx context.Context, dir, pkg, out, platform string) (
 		if bytes.Contains(text.Bytes(), []byte("main package")) {
 			hint = "\n-c picks the main package of a module, as in -c ./cmd/wordcount"
 		}
-		return "", fmt.Errorf("build %s for %s: %w\n%s%s", dir, platform, err, bytes.TrimRight(text.Bytes(), "\n"), hint)
+		what := dir
+		if pkg != "." {
+			what += ", package " + pkg + ","
+		}
+		return "", fmt.Errorf("build %s for %s: %w\n%s%s", what, platform, err, bytes.TrimRight(text.Bytes(), "\n"), hint)
 	}
 	return out, nil
 }

@@ -25,7 +25,7 @@ func TestRunApplicationDetached(t *testing.T) {
 	k := newKit(t)
 	app := executable(t)
 	k.wants(k.run("run-application", "-t", "yarn-application", platform, "-d", "-p", "3", app, "--input", "x", "-p", "4"), ExitOK, nil,
-		[]string{"yarn application -kill " + appID})
+		[]string{"weft yarn-session stop " + appID, "yarn application -kill " + appID})
 	if got, want := k.out.String(), appID+"\nJobManager Web Interface: http://rm:8088/proxy/"+appID+"\n"; got != want {
 		t.Errorf("printed %q, want %q", got, want)
 	}
@@ -164,7 +164,7 @@ func TestRunApplicationInterrupted(t *testing.T) {
 		if k.rest.seen("DELETE /v1/cluster") != sae {
 			t.Errorf("-sae %v: requests %v", sae, k.rest.requests)
 		}
-		if !sae && !strings.Contains(k.err.String(), "the application goes on without this command") {
+		if !sae && !strings.Contains(k.err.String(), "the application goes on without this command applicationId="+appID+` stop="weft yarn-session stop `+appID) {
 			t.Errorf("standard error: %s", k.err)
 		}
 	}

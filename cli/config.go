@@ -42,16 +42,16 @@ func (env *Env) load(o *commonOptions, more ...file.Dynamic) (*session, error) {
 	}
 	s := &session{Env: env, conf: c, log: newLogger(env.Err, level), print: &printer{out: env.Out, json: o.json}}
 	for _, w := range warnings {
-		if w.Kind != conf.NoEffect {
+		switch {
+		case w.Kind != conf.NoEffect:
 			s.log.Warn("configuration: " + w.String())
-		} else {
-			s.log.Debug("configuration: " + w.String())
+		case strings.HasPrefix(w.Origin, "-"):
+			s.log.Info("configuration: " + w.String()) // it was asked for just now
+		default:
+			s.log.Debug("configuration: " + w.String()) // a file that Flink shares has many
 		}
 	}
 	s.target = conf.Get(c, conf.ExecutionTarget)
-	if s.target != "" && !slices.Contains(targets, s.target) {
-		return nil, usagef("-t %s (execution.target): there is no such target; expected one of %s", s.target, strings.Join(targets, ", "))
-	}
 	return s, nil
 }
 
@@ -74,8 +74,14 @@ func (o *targetOptions) load(env *Env, more ...file.Dynamic) (*session, error) {
 	}
 	more = append(own, more...)
 	s, err := env.load(&o.commonOptions, more...)
-	if err != nil || s.target != "" {
-		return s, err
+	if err != nil {
+		return nil, err
+	}
+	if s.target != "" {
+		if all := env.targets(); !slices.Contains(all, s.target) {
+			return nil, usagef("-t %s (execution.target): there is no such target; expected one of %s", s.target, strings.Join(all, ", "))
+		}
+		return s, nil
 	}
 	switch id := conf.Get(s.conf, conf.YarnApplicationId); {
 	case id != "":

@@ -179,3 +179,16 @@ func TestConfigurationDirectory(t *testing.T) {
 	k.run("list")
 	k.wants(ExitError, ExitError, nil, []string{"did you mean rest.address?"})
 }
+
+// A key that does nothing here is told to whoever just typed it; a file that Flink shares has many of them.
+func TestKeysWithoutEffect(t *testing.T) {
+	k := newKit(t)
+	k.env["FLINK_CONF_DIR"] = t.TempDir()
+	write(t, filepath.Join(k.env["FLINK_CONF_DIR"], "config.yaml"), "env.java.opts.all: -Xmx1g\n")
+	k.wants(k.run(session1("list", "-Dexecution.checkpointing.interval=5s")...), ExitOK, nil,
+		[]string{"INFO  configuration: -D: execution.checkpointing.interval: has no effect"})
+	if strings.Contains(k.err.String(), "env.java.opts.all") {
+		t.Errorf("standard error: %s", k.err)
+	}
+	k.wants(k.run(session1("list", "-v")...), ExitOK, nil, []string{"env.java.opts.all: has no effect"})
+}

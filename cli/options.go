@@ -22,6 +22,15 @@ const (
 	targetApplication = "yarn-application"
 )
 
+// targets are all values of execution.target: local, and the providers'.
+func (env *Env) targets() []string {
+	all := []string{targetLocal}
+	for _, p := range env.Providers {
+		all = append(all, p.Targets()...)
+	}
+	return all
+}
+
 // managerYARN is the value of -m that stands for YARN.
 const managerYARN = "yarn-cluster"
 

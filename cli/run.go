@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -94,6 +93,7 @@ func (s *session) runSession(ctx context.Context, o *runOptions) error {
 	}
 	defer uploading.Close()
 	options, outcome := s.executorOptions()
+	outcome.on(c.cluster)
 	service := executor.NewSession(uploading, app.Path, options)
 	return s.drive(ctx, app, service, outcome)
 }
@@ -125,42 +125,17 @@ func (s *session) runPerJob(ctx context.Context, o *runOptions) error {
 		return err
 	}
 	defer p.close()
+	options, outcome := s.executorOptions()
 	deploy := func(ctx context.Context, g *graph.JobGraph) (*client.Client, error) {
 		cluster, err := p.DeployPerJob(ctx, g, app.Application)
 		if err != nil {
 			return nil, fmt.Errorf("Could not deploy Yarn job cluster: %w", err)
 		}
+		outcome.on(cluster)
 		s.print.deployed(cluster)
 		return s.client(cluster)
 	}
-	options, outcome := s.executorOptions()
 	return s.drive(ctx, app, executor.NewPerJob(deploy, app.Path, options), outcome)
-}
-
-// outcome is how jobs ended, as far as the command saw. It is safe for concurrent use.
-type outcome struct {
-	mu               sync.Mutex // guards what follows
-	failed, canceled bool
-}
-
-func (o *outcome) add(r *linkpb.JobResult) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.failed = o.failed || r.GetStatus() == linkpb.JobStatus_FAILED
-	o.canceled = o.canceled || r.GetStatus() == linkpb.JobStatus_CANCELED
-}
-
-// code is the exit code of a command whose driver didn't end well.
-func (o *outcome) code() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	switch {
-	case o.failed:
-		return ExitFailed
-	case o.canceled:
-		return ExitCanceled
-	}
-	return ExitError
 }
 
 func (s *session) executorOptions() (executor.Options, *outcome) {
@@ -169,9 +144,9 @@ func (s *session) executorOptions() (executor.Options, *outcome) {
 		Detached:               !conf.Get(s.conf, conf.ExecutionAttached),
 		ShutdownOnAttachedExit: conf.Get(s.conf, conf.ExecutionShutdownOnAttachedExit),
 		Hooks: executor.Hooks{
-			Submitted: s.print.submitted,
+			Submitted: func(id graph.JobID, name string) { out.submitted(id); s.print.submitted(id, name) },
 			// The application itself says why a job failed.
-			Result: func(r *linkpb.JobResult) { out.add(r); s.print.result(r) },
+			Result: func(r *linkpb.JobResult) { out.ended(r); s.print.result(r) },
 		}}, out
 }
 
@@ -192,6 +167,9 @@ func (s *session) drive(ctx context.Context, app *application, service jobServic
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	closeErr := service.Close(closing)
+	if conf.Get(s.conf, conf.ExecutionAttached) {
+		s.tellLeft(out, closeErr)
+	}
 	if errors.Is(err, executor.ErrNoJob) {
 		err = fmt.Errorf("The program didn't contain a Weft job. Perhaps you forgot to call Run or Start on a job: %w", err)
 	}

@@ -87,6 +87,21 @@ func TestYarnSessionEndsByItself(t *testing.T) {
 	}
 }
 
+// Standard input's end doesn't end the session, and says so; who types is told how to end it.
+func TestYarnSessionWithoutInput(t *testing.T) {
+	noGoroutinesLeft(t)
+	k := newKit(t)
+	k.In, k.InTerminal = strings.NewReader(""), true
+	code := make(chan int)
+	go func() { code <- k.run("yarn-session") }()
+	k.eventually("end of standard input", func() bool { return strings.Contains(k.err.String(), "standard input has ended; the session goes on") })
+	k.yarn.now(client.Report{State: client.Succeeded})
+	k.wants(<-code, ExitOK, nil, []string{"type stop, or press Ctrl-C", "weft yarn-session stop " + appID})
+	if k.rest.seen("DELETE /v1/cluster") {
+		t.Errorf("requests %v", k.rest.requests)
+	}
+}
+
 // Ctrl-C ends the session, also one that was attached to.
 func TestYarnSessionInterrupted(t *testing.T) {
 	for _, args := range [][]string{{"yarn-session"}, {"yarn-session", "-id", appID}} {

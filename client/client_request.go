@@ -16,6 +16,10 @@ import (
 	"github.com/weftstream/weft/rest/api"
 )
 
+// startupDelay is the first pause before a request is repeated that the endpoint answered, but couldn't serve yet: a cluster
+// that starts is ready within moments. The pause doubles up to rest.retry.delay.
+const startupDelay = 50 * time.Millisecond
+
 // answerTimeout is how long an answer may take that nobody asked to be late.
 const answerTimeout = time.Minute
 
@@ -38,6 +42,7 @@ func (c *Client) call(ctx context.Context, r request, out any) error {
 	if !r.once {
 		attempts += conf.Get(c.o.conf, conf.RestRetryMaxAttempts)
 	}
+	startup := startupDelay
 	for attempt := 1; ; attempt++ {
 		err := c.attempt(ctx, r, out)
 		if err == nil {
@@ -50,6 +55,10 @@ func (c *Client) call(ctx context.Context, r request, out any) error {
 			return err
 		}
 		delay := conf.Get(c.o.conf, conf.RestRetryDelay)
+		if errors.Is(err, ErrUnavailable) && !r.once && startup < delay {
+			delay, startup = startup, 2*startup
+			attempt-- // these few come on top of rest.retry.max-attempts
+		}
 		c.o.log.Debug("REST request will be repeated", "method", r.method, "path", r.path, "attempt", attempt, "after", delay,
 			"error", err)
 		if sleep(ctx, delay) != nil {

@@ -291,6 +291,31 @@ func TestRetriesUntilReady(t *testing.T) {
 	cluster.Server.SetBackend(rest.Backend{})
 }
 
+// A cluster that answers but isn't ready yet is asked again soon, however long rest.retry.delay is, and that doesn't use up
+// attempts; a client that may ask only once does so.
+func TestStartingClusterIsAskedAgainSoon(t *testing.T) {
+	for _, attempts := range []string{"1", "0"} {
+		cluster := resttest.Start(t, nil)
+		cluster.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if len(cluster.Requests()) < 4 {
+				http.Error(w, `{"errors":["starting"]}`, http.StatusServiceUnavailable)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+		c, err := client.New(cluster.Endpoint, resttest.Token, client.WithConfiguration(configuration(t, map[string]string{
+			"rest.retry.delay": "1 h", "rest.retry.max-attempts": attempts})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Jobs(t.Context())
+		if once := attempts == "0"; once != errors.Is(err, client.ErrUnavailable) || !once && err != nil || once && len(cluster.Requests()) != 1 {
+			t.Errorf("rest.retry.max-attempts %s: %v after %d requests", attempts, err, len(cluster.Requests()))
+		}
+		c.Close()
+	}
+}
+
 func TestRetriesEndWithTheContext(t *testing.T) {
 	cluster := resttest.New(t, nil)
 	c, err := client.New(cluster.Endpoint, resttest.Token, client.WithConfiguration(configuration(t, map[string]string{"rest.retry.delay": "1 h"})))

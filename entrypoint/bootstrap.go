@@ -68,6 +68,10 @@ func (j *jobManager) runJobGraph(ctx context.Context) verdict {
 	if err != nil {
 		return failed(err.Error())
 	}
+	if attached && conf.Get(j.conf, conf.ExecutionShutdownOnAttachedExit) {
+		// The client may die before its first heartbeat, which it repeats after rest.retry.delay if it came too early.
+		j.rest.ExpectHeartbeats(id, conf.Get(j.conf, conf.ClientHeartbeatTimeout)+conf.Get(j.conf, conf.RestRetryDelay))
+	}
 	r, err := j.roles.Dispatcher().Await(ctx, id)
 	if err != nil {
 		return failed(err.Error())

@@ -21,6 +21,7 @@ import (
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link"
 	"github.com/weftstream/weft/link/linkpb"
+	"github.com/weftstream/weft/rest"
 	"github.com/weftstream/weft/rest/resttest"
 )
 
@@ -283,6 +284,44 @@ func TestPerJob(t *testing.T) {
 	}
 	if err := s.Close(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// The cluster of a job that ends with its client is told that nobody needs it any more: the job's result is fetched.
+func TestPerJobInterrupted(t *testing.T) {
+	for _, shutdown := range []bool{true, false} {
+		resttest.CheckGoroutines(t)
+		var mu sync.Mutex
+		fetched := 0 // results that were known and sent
+		cluster := resttest.Start(t, func(c *rest.Config) {
+			c.ResultDelivered = func(graph.JobID) { mu.Lock(); fetched++; mu.Unlock() }
+		})
+		c := newClient(t, cluster)
+		e, out := newEvents(), &output{}
+		s := executor.NewPerJob(func(ctx context.Context, g *graph.JobGraph) (*client.Client, error) {
+			_, err := cluster.Jobs.Submit(ctx, g)
+			return c, err
+		}, upload(t), executor.Options{ShutdownOnAttachedExit: shutdown, Hooks: e.hooks(), Conf: configuration(t)})
+		ctx, interrupt := context.WithCancelCause(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			_, err := executor.RunDriver(ctx, spec(t, "waits", out), s, nil)
+			ended <- err
+		}()
+		id := within(t, "submission", e.submitted)
+		interrupt(errors.New("interrupted"))
+		within(t, "end of the driver", ended)
+		for range 2 { // the second time there is nothing left to do
+			if err := s.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		mu.Lock()
+		want := map[bool]int{true: 1}[shutdown]
+		if n := cluster.Jobs.Cancels(id); n != want || fetched != want {
+			t.Errorf("shutdown on attached exit %v: %d cancellations, %d results fetched", shutdown, n, fetched)
+		}
+		mu.Unlock()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/weftstream/weft/client"
 	"github.com/weftstream/weft/graph"
@@ -16,6 +17,9 @@ import (
 // ErrOneJob is returned to an application in per-job mode that submits a second job.
 var ErrOneJob = errors.New("per-job mode runs one job, and the application has submitted it already: run an application " +
 	"with several jobs in application mode (weft run-application -t yarn-application) or in a session (weft run -t yarn-session)")
+
+// resultTimeout is how long Close waits for the end of a job that it has cancelled.
+const resultTimeout = 5 * time.Second
 
 // Deploy deploys a cluster that runs g, and returns when it can be reached. If ctx ends before, it takes back what it
 // deployed.
@@ -104,6 +108,22 @@ func (p *PerJob) Cancel(ctx context.Context, id graph.JobID) error {
 		return err
 	}
 	return c.Cancel(ctx, id)
+}
+
+// Close implements what remote's does. The cluster of a job that it cancels waits for somebody to learn the job's end, so
+// that is asked for, too: else the cluster would outlive the client for a while.
+func (p *PerJob) Close(ctx context.Context) error {
+	c, id := p.deployed()
+	tied := c != nil && p.isTied(id)
+	if err := p.remote.Close(ctx); err != nil || !tied {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, resultTimeout)
+	defer cancel()
+	if _, err := c.Result(ctx, id); err != nil {
+		p.o.log().Debug("the end of the cancelled job isn't known", "job", id, "error", err)
+	}
+	return nil
 }
 
 // describe names the executable for people and says its platform, so that a TaskManager on another can say what is wrong.

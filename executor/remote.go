@@ -67,6 +67,13 @@ func (r *remote) release(id graph.JobID) {
 	}
 }
 
+// isTied says whether Close cancels the job.
+func (r *remote) isTied(id graph.JobID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tied[id] != nil
+}
+
 // beat sends heartbeats for a job that is held, until release or Close.
 func (r *remote) beat(id graph.JobID) {
 	r.mu.Lock()

@@ -67,7 +67,8 @@ type Config struct {
 	// LogDir is the directory of the JobManager's log files, "" for none. LogFile and StdoutFile are names in it that
 	// /jobmanager/log and /jobmanager/stdout show.
 	LogDir, LogFile, StdoutFile string
-	// ResultDelivered is called, on the request's goroutine, when a client has been told a job's result; it may be nil.
+	// ResultDelivered is called when a client has been told a job's result (on the request's goroutine), and when a job is
+	// cancelled because its client, which would have asked, is gone; it may be nil.
 	// A cluster whose client is attached may end then.
 	ResultDelivered func(graph.JobID)
 	Log             *slog.Logger

@@ -95,6 +95,12 @@ func (h *heartbeats) run(ctx context.Context, cancel func(context.Context, graph
 	}
 }
 
+// ExpectHeartbeats has a job cancelled whose client doesn't send a heartbeat within d, for a job that didn't come with a
+// request that says so. It may be called before Serve.
+func (s *Server) ExpectHeartbeats(id graph.JobID, d time.Duration) {
+	s.heartbeats.expect(id, s.now().Add(d))
+}
+
 // cancelSilent cancels a job whose client fell silent; false to try again.
 func (s *Server) cancelSilent(ctx context.Context, id graph.JobID) bool {
 	b := s.backend.Load()
@@ -105,6 +111,9 @@ func (s *Server) cancelSilent(ctx context.Context, id graph.JobID) bool {
 	switch {
 	case err == nil:
 		s.log.Warn("job cancelled: its client sent no heartbeat in time", "job", id)
+		if s.c.ResultDelivered != nil {
+			s.c.ResultDelivered(id)
+		}
 		return true
 	case errors.Is(err, dispatcher.ErrEnded), errors.Is(err, dispatcher.ErrUnknownJob), errors.Is(err, dispatcher.ErrShutdown):
 		return true

@@ -350,9 +350,11 @@ func TestSilentClientsJobIsCancelled(t *testing.T) {
 	put(sample, time.Now().Add(-time.Hour)) // a clock that is behind must not kill the job
 	never, stopped := submit("20"), submit("3600000")
 	put(stopped, time.Now().Add(time.Second)) // far enough not to have passed when it arrives
+	unheard := submit("3600000")
+	c.Server.ExpectHeartbeats(unheard, 20*time.Millisecond)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	for _, id := range []graph.JobID{never, stopped} {
+	for _, id := range []graph.JobID{never, stopped, unheard} {
 		if r, err := c.Jobs.Await(ctx, id); err != nil || r.GetStatus() != linkpb.JobStatus_CANCELED {
 			t.Errorf("job of a silent client: %v, %v", r, err)
 		}
@@ -360,6 +362,26 @@ func TestSilentClientsJobIsCancelled(t *testing.T) {
 	put(stopped, time.Now()) // of a job that has ended
 	if c.Jobs.Cancels(sample) != 0 {
 		t.Error("the job of a client whose clock is behind was cancelled")
+	}
+}
+
+// Nobody waits for a client that is gone to learn the end of its job.
+func TestSilentClientIsNotWaitedFor(t *testing.T) {
+	resttest.CheckGoroutines(t)
+	delivered := make(chan graph.JobID, 1)
+	c := resttest.Start(t, func(rc *rest.Config) { rc.ResultDelivered = func(id graph.JobID) { delivered <- id } })
+	g, data := jobGraph(t, &graph.Artifact{Uri: "hdfs:///x"})
+	kind, body := multipartBody(t, `{"clientHeartbeatTimeout":20}`, api.JobGraphType, data)
+	if status, answer, _ := do(t, "POST", c.Direct+"/jobs", bytes.NewReader(body), "Content-Type", kind); status != 202 {
+		t.Fatalf("status %d: %s", status, answer)
+	}
+	select {
+	case id := <-delivered:
+		if id != g.ID() || c.Jobs.Cancels(id) != 1 {
+			t.Errorf("job %s was cancelled %d times", id, c.Jobs.Cancels(id))
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the client is still waited for")
 	}
 }
 

@@ -96,7 +96,7 @@ func loadSite(c conf.Configuration, getenv func(string) string, user string) (*h
 	}
 	site, err := hadoop.LoadSite(dirs...)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("find the YARN cluster where HADOOP_CONF_DIR and YARN_CONF_DIR say: %w", err)
 	}
 	overrides := c.WithPrefix(conf.FlinkHadoop.Key())
 	for name, v := range c.WithPrefix(conf.FlinkYarn.Key()) {

@@ -25,7 +25,7 @@ func (d *Descriptor) application(ctx context.Context, id string) (records.Applic
 	}
 	report, err := d.web.Application(ctx, app)
 	if errors.Is(err, webservice.ErrNotFound) {
-		err = fmt.Errorf("%s: %w: %w", id, client.ErrNotFound, err)
+		err = fmt.Errorf("%w: YARN knows no application %s (any more)", client.ErrNotFound, id)
 	}
 	return app, report, err
 }

@@ -303,10 +303,14 @@ func testRefused(t *testing.T, w *world) {
 	if _, err := yarn.NewDescriptor(conf.Configuration{}, client.Environment{User: "u"}); err == nil || !strings.Contains(err.Error(), "HADOOP_CONF_DIR") {
 		t.Errorf("without HADOOP_CONF_DIR: %v", err)
 	}
+	nowhere := client.Environment{User: "u", Getenv: func(name string) string { return map[string]string{"HADOOP_CONF_DIR": "/no/where"}[name] }}
+	if _, err := yarn.NewDescriptor(conf.Configuration{}, nowhere); err == nil || !strings.Contains(err.Error(), "HADOOP_CONF_DIR") || !strings.Contains(err.Error(), "/no/where") {
+		t.Errorf("with a HADOOP_CONF_DIR that isn't there: %v", err)
+	}
 	d, _ := w.descriptor(t, nil)
 	for _, id := range []string{"application_1_0001", "nonsense"} {
 		_, err := d.Retrieve(within(t), id)
-		if err == nil || id != "nonsense" && !errors.Is(err, client.ErrNotFound) {
+		if err == nil || id != "nonsense" && (!errors.Is(err, client.ErrNotFound) || !strings.Contains(err.Error(), "knows no application "+id)) {
 			t.Errorf("retrieve %s: %v", id, err)
 		}
 	}

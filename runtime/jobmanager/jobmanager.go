@@ -165,7 +165,7 @@ func (m *JobManager) end(s shutdown, cause error, rm <-chan error, rmEnded bool,
 	ctx, stop := context.WithTimeout(context.Background(), cancelTimeout)
 	m.disp.Shutdown(ctx, jobsEnd)
 	stop()
-	if s.status != resourcemanager.StatusUndefined { // else TaskManagers may find another JobManager
+	if s.status != resourcemanager.StatusUndefined && !resourcemanager.IsStatic(m.c.Driver) { // else TaskManagers wait for another JobManager
 		m.peers.shutdown("the cluster is shutting down")
 	}
 	var err error
@@ -181,7 +181,7 @@ func (m *JobManager) end(s shutdown, cause error, rm <-chan error, rmEnded bool,
 	return err
 }
 
-// RequestShutdown has Run cancel what still runs, stop TaskManagers, deregister with status and return. It doesn't wait.
+// RequestShutdown has Run cancel what still runs, stop the driver's TaskManagers, deregister with status and return. It doesn't wait.
 // The first call counts. StatusUndefined suspends jobs instead of cancelling them.
 func (m *JobManager) RequestShutdown(status resourcemanager.FinalStatus, diagnostics string) {
 	m.requests.Do(func() { m.request <- shutdown{status, diagnostics} })

@@ -156,3 +156,12 @@ func (StaticDriver) Stop(string, string) {}
 
 // Deregister does nothing.
 func (StaticDriver) Deregister(context.Context, FinalStatus, string) error { return nil }
+
+// IsStatic says whether d is a StaticDriver: TaskManagers are not d's to end.
+func IsStatic(d WorkerDriver) bool {
+	switch d.(type) {
+	case StaticDriver, *StaticDriver:
+		return true
+	}
+	return false
+}

@@ -72,14 +72,9 @@ func New(c Config) (*ResourceManager, error) {
 	if c.Spec.Slots < 1 {
 		return nil, fmt.Errorf("make ResourceManager: a worker of %d slots; set taskmanager.numberOfTaskSlots to at least 1", c.Spec.Slots)
 	}
-	static := false
-	switch c.Driver.(type) {
-	case StaticDriver, *StaticDriver:
-		static = true
-	}
 	return &ResourceManager{c: c, box: mailbox.New[event](), stopped: make(chan struct{}), fatal: make(chan error, 1),
 		finish: make(chan deregistration),
-		core:   newCore(settingsOf(c.Conf, c.Spec, static), rand.Uint64())}, nil
+		core:   newCore(settingsOf(c.Conf, c.Spec, IsStatic(c.Driver)), rand.Uint64())}, nil
 }
 
 // Run starts the driver and serves until Deregister or the end of ctx (nil), or until the driver can't go on (its error).

@@ -34,6 +34,7 @@ type runner struct {
 	mu       sync.Mutex
 	host     Host
 	expected bool   // the TaskManager ends the host
+	stopped  string // why the host was asked to end
 	doom     string // why the host is killed
 }
 
@@ -143,8 +144,11 @@ func (r *runner) notStarted(err error) {
 func (r *runner) explain(x *linkpb.HostExit) {
 	r.mu.Lock()
 	x.Expected = r.expected
-	if r.doom != "" {
+	switch {
+	case r.doom != "":
 		x.Reason = r.doom
+	case r.stopped != "" && x.GetReason() != "":
+		x.Reason += ": " + r.stopped // it did as it was told; "exit status 0" alone would be no reason
 	}
 	r.mu.Unlock()
 	log := r.s.t.c.Log.Info
@@ -173,7 +177,7 @@ func (r *runner) command(m *linkpb.ToHost) {
 // stop asks the host to end. One that isn't started yet never will be.
 func (r *runner) stop(reason string) {
 	r.mu.Lock()
-	r.expected = true
+	r.expected, r.stopped = true, reason
 	r.mu.Unlock()
 	r.cancel()
 	r.command(&linkpb.ToHost{Message: &linkpb.ToHost_Shutdown{Shutdown: &linkpb.HostShutdown{Reason: reason}}})

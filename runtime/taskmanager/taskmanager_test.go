@@ -240,7 +240,7 @@ func TestShutdownByJobManager(t *testing.T) {
 		j.expect("offer A a1")
 		h := receive(t, starter.hosts, "host")
 		j.send(&rpcpb.ToTaskManager{Message: &rpcpb.ToTaskManager_Shutdown{Shutdown: &rpcpb.Shutdown{Reason: "idle"}}})
-		j.expect("exit A expected=true")
+		j.expect("exit A expected=true exit status 0: idle")
 		if err := receive(t, m.result, "end of Run"); err != nil {
 			t.Error(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -235,7 +236,11 @@ func (c *Client) unreachable(method, path string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	return fmt.Errorf("%s %s on the YARN ResourceManager (%s): %w", method, path, strings.Join(c.cfg.Addresses, ", "), err)
+	hint := ""
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
+		hint = "; is YARN running, and yarn.resourcemanager.webapp.address right?"
+	}
+	return fmt.Errorf("%s %s on the YARN ResourceManager (%s): %w%s", method, path, strings.Join(c.cfg.Addresses, ", "), err, hint)
 }
 
 // decode closes the response.

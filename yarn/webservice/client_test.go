@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -230,6 +231,19 @@ func TestStandbyAndFailover(t *testing.T) {
 	defer cancel()
 	if _, err := c.ClusterInfo(ctx); err == nil || errors.Is(err, webservice.ErrStandby) && ctx.Err() != nil {
 		t.Errorf("nobody answers: %v", err)
+	}
+}
+
+// A ResourceManager that isn't there is told with what to look at.
+func TestNobodyListens(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	_, err = newClient(t, "http://"+l.Addr().String()).ClusterInfo(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "is YARN running, and yarn.resourcemanager.webapp.address right?") || !strings.Contains(err.Error(), l.Addr().String()) {
+		t.Errorf("nobody listens: %v", err)
 	}
 }
 

@@ -216,8 +216,8 @@ func (w *jobWatch) judge(err error) verdict {
 // driverText says how the driver ended, with the end of its standard error. A driver that ended because a job failed
 // repeats the job's failure, which has been said: then it is "", or what else there is to say. The mutex is held.
 func (w *jobWatch) driverText(err error) string {
-	driver, ok := err.(*executor.DriverError)
-	if !ok {
+	var driver *executor.DriverError
+	if !errors.As(err, &driver) {
 		return err.Error()
 	}
 	tail := strings.TrimSpace(driver.StderrTail)

@@ -236,7 +236,7 @@ func (s *Server) recovered(w *answer, r *http.Request) {
 	if p == nil {
 		return
 	}
-	if p == http.ErrAbortHandler {
+	if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
 		panic(p) // net/http's own way to break off; it recovers
 	}
 	stack := debug.Stack()

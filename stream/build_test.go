@@ -56,7 +56,7 @@ func TestMistakesAreReportedTogetherWithTheUsersLine(t *testing.T) {
 		k.Window(Global()).Reduce(func(a, b rec) rec { return a })
 		say(here(1), "sessions merge, so the accumulator needs a method: func (a *int64) Merge(o *int64)")
 		Aggregate(k.Window(Session(time.Second)), func(a *int64, r rec) {}, func(p Pane[int64], a *int64) int64 { return *a })
-		say(here(1), "window of size 0s")
+		say(here(1), "tumbling windows of 0s")
 		k.Window(Tumbling(0)).Reduce(func(a, b rec) rec { return a })
 		say(here(1), "TriggerCount on a tumbling window: it is for stream.Global()")
 		k.Window(Tumbling(time.Second)).TriggerCount(3).Reduce(func(a, b rec) rec { return a })

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"iter"
 	"time"
 
@@ -68,6 +69,17 @@ type windowSpec struct {
 	used     bool
 }
 
+// String describes the windows to people.
+func (a Assigner) String() string {
+	switch a.kind {
+	case tumbling:
+		return fmt.Sprintf("tumbling windows of %v", a.size)
+	case sliding:
+		return fmt.Sprintf("sliding windows of %v every %v", a.size, a.slide)
+	}
+	return a.kind.String() + " windows"
+}
+
 // Windowed is a keyed stream cut into windows. It becomes a stream again by Reduce, Aggregate or Apply.
 type Windowed[K comparable, T any] struct {
 	in    Keyed[K, T]
@@ -86,10 +98,10 @@ func (s Keyed[K, T]) Window(a Assigner) Windowed[K, T] {
 	switch a.kind {
 	case tumbling, sliding:
 		if a.size < time.Millisecond || a.slide < time.Millisecond {
-			e.fail(at, "window of size %v and slide %v: both are at least 1 ms", a.size, a.slide)
+			e.fail(at, "%s: at least 1 ms is needed", a)
 		}
 		if a.size%time.Millisecond != 0 || a.slide%time.Millisecond != 0 {
-			e.fail(at, "window of size %v and slide %v: both are whole milliseconds", a.size, a.slide)
+			e.fail(at, "%s: only whole milliseconds are possible", a)
 		}
 	case session:
 		if a.size < time.Millisecond {

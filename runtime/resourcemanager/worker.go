@@ -51,6 +51,9 @@ func (c *core) ended(now int64, id string, end WorkerEnd) {
 		delete(c.workers, id)
 		c.startFailed(now, fmt.Sprintf("%s on %s: %s", id, w.node, end), end.Kind)
 	case c.gone[id]:
+		if end.Kind == EndReleased {
+			return // as it was told to
+		}
 		c.emit(noteAction{fmt.Sprintf("worker %s ended: %s", id, end)})
 		return
 	default:

@@ -81,12 +81,15 @@ func (o *targetOptions) load(env *Env, more ...file.Dynamic) (*session, error) {
 		if all := env.targets(); !slices.Contains(all, s.target) {
 			return nil, usagef("-t %s (execution.target): there is no such target; expected one of %s", s.target, strings.Join(all, ", "))
 		}
-		return s, nil
+		if s.target != targetSession {
+			return s, nil
+		}
 	}
+	// A session without an id is the one that was started last.
 	switch id := conf.Get(s.conf, conf.YarnApplicationId); {
 	case id != "":
 		s.target = targetSession
-	case o.manager == managerYARN:
+	case o.manager == managerYARN && s.target == "":
 		s.target = targetPerJob
 	case o.manager == "" && !o.yarn.isSet() && !o.ignoreProperties:
 		if s, err = o.fromProperties(s, more); err != nil {

@@ -202,6 +202,6 @@ func (s *session) forget(cause error) {
 	if err := f.remove(); err != nil {
 		s.log.Warn(err.Error())
 	}
-	s.conf, s.target, s.properties = s.without, "", nil
+	s.conf, s.target, s.properties = s.without, conf.Get(s.without, conf.ExecutionTarget), nil
 	s.remoteByDefault()
 }

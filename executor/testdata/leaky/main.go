@@ -1,4 +1,4 @@
-// Leaky is an application that keeps as many MiB as its argument says, and then ends with exit status 3.
+// Command leaky is an application that keeps as many MiB as its argument says, and then ends with exit status 3.
 package main
 
 import (

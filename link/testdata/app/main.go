@@ -1,4 +1,4 @@
-// App is an application as ReadExecutable sees one: it uses a link.
+// Command app is an application as ReadExecutable sees one: it uses a link.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Plain is a Go program that isn't an application.
+// Command plain is a Go program that isn't an application.
 package main
 
 func main() { println("plain") }

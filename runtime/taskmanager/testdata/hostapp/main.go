@@ -1,4 +1,4 @@
-// Hostapp is apptest's application as an executable of its own: without the race detector, whose memory doesn't go with
+// Command hostapp is apptest's application as an executable of its own: without the race detector, whose memory doesn't go with
 // a limit.
 package main
 

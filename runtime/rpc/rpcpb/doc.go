@@ -1,0 +1,2 @@
+// Package rpcpb is the generated code of rpc.proto: the messages between JobManager and TaskManagers.
+package rpcpb

@@ -57,13 +57,12 @@ type channels[T any] struct {
 	out     []Writer
 	pending []*Vec[T]
 	size    int
-	mark    int64
 	dirty   bool
 	timed   bool // what is pending has timestamps
 }
 
 func newChannels[T any](env RouterEnv, out []Writer) channels[T] {
-	c := channels[T]{out: out, pending: make([]*Vec[T], len(out)), size: env.BatchSize, mark: NoWatermark}
+	c := channels[T]{out: out, pending: make([]*Vec[T], len(out)), size: env.BatchSize}
 	for i := range out {
 		c.pending[i] = env.Type.New(env.BatchSize).(*Vec[T])
 	}
@@ -94,7 +93,6 @@ func (c *channels[T]) take(v *Vec[T]) (timed bool, err error) {
 
 // Watermark lets t ride in the pending batches. It doesn't flush: an idle channel gets it with the next Flush.
 func (c *channels[T]) Watermark(t int64) error {
-	c.mark = t
 	for _, p := range c.pending {
 		p.WM = t
 	}
@@ -156,12 +154,14 @@ func NewKeyedRouter[T any](hash func(b *Vec[T])) RouterFactory {
 func (r *keyedRouter[T]) Batch(b Batch) error {
 	v := b.(*Vec[T])
 	r.hash(v)
-	r.dirty = true
+	timed, err := r.take(v)
+	if err != nil {
+		return err
+	}
 	if len(r.out) == 1 {
 		return r.all(v)
 	}
 	groups := uint64(len(r.target))
-	timed := len(v.TS) != 0
 	for i := range v.V {
 		h := v.H[i]
 		t := r.target[uint64(h)*groups>>32]

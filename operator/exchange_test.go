@@ -17,6 +17,7 @@ type recorder struct {
 	marks []int64
 	ends  int
 	sends int
+	mixed bool
 }
 
 func (r *recorder) Send(b operator.Batch) (operator.Batch, error) {
@@ -26,6 +27,7 @@ func (r *recorder) Send(b operator.Batch) (operator.Batch, error) {
 		r.marks = append(r.marks, v.WM)
 	}
 	r.sends++
+	r.mixed = r.mixed || len(v.TS) != 0 && len(v.TS) != len(v.V)
 	r.t.Reset(b)
 	return b, nil
 }
@@ -134,6 +136,41 @@ func TestRebalanceUsesAllAndBroadcastReachesAll(t *testing.T) {
 	for i, rec := range recs {
 		if len(rec.v) != 20 {
 			t.Errorf("channel %d got %d records of 20", i, len(rec.v))
+		}
+	}
+}
+
+// A union of a stream with event time and one without reaches routers batch by batch: what is sent has a timestamp for
+// every record or for none.
+func TestTimedAndUntimedRecordsAreNeverInOneBatch(t *testing.T) {
+	key, _ := codec.KeyOf[int64]()
+	hash := func(b *operator.Vec[int64]) {
+		b.H = b.H[:0]
+		for _, v := range b.V {
+			b.H = append(b.H, key.Hash(v))
+		}
+	}
+	for name, f := range map[string]operator.RouterFactory{"keyed": operator.NewKeyedRouter(hash),
+		"rebalance": operator.NewRebalanceRouter[int64](), "broadcast": operator.NewBroadcastRouter[int64]()} {
+		for _, n := range []int{1, 3} {
+			r, recs := route(t, f, n)
+			for i := int64(0); i < 6; i++ {
+				b := batch(i*5, i*5+5)
+				if i%2 == 1 {
+					b.TS = b.TS[:0]
+				}
+				if err := r.Batch(b); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := r.End(); err != nil {
+				t.Fatal(err)
+			}
+			for _, rec := range recs {
+				if rec.mixed {
+					t.Errorf("%s over %d channels: a batch holds records with and without timestamps", name, n)
+				}
+			}
 		}
 	}
 }

@@ -96,10 +96,7 @@ func (c *cluster) connect(confDir string) error {
 	if err != nil {
 		return err
 	}
-	properties := map[string]string{}
-	for _, n := range site.Names() {
-		properties[n] = site.Get(n)
-	}
+	properties := site.Values()
 	c.files, err = filesystem.NewSet(filesystem.SetConfig{DefaultScheme: site.Get("fs.defaultFS"),
 		Schemes: map[string]filesystem.Opener{"hdfs": hdfs.Opener(hdfs.Config{Site: properties})}})
 	if err != nil {

@@ -73,6 +73,16 @@ func (s *Site) clone() *Site {
 // to a cluster on this machine.
 func (s *Site) Sources() []string { return slices.Clone(s.sources) }
 
+// Values returns the properties that files or overrides set, expanded; the map is
+// the caller's. Built-in defaults are not among them.
+func (s *Site) Values() map[string]string {
+	values := make(map[string]string, len(s.values))
+	for name := range s.values {
+		values[name] = s.Get(name)
+	}
+	return values
+}
+
 // Names lists the properties that files or overrides set, sorted. Built-in
 // defaults are not among them.
 func (s *Site) Names() []string { return slices.Sorted(maps.Keys(s.values)) }

@@ -2,8 +2,8 @@ package stream
 
 import (
 	"fmt"
+	"maps"
 	"os"
-	"strings"
 
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/filesystem"
@@ -36,13 +36,7 @@ func hadoopSite(c conf.Configuration) (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open hdfs: read Hadoop's site files: %w", err)
 	}
-	values := map[string]string{}
-	for _, name := range site.Names() {
-		values[name] = site.Get(name)
-	}
-	prefix := conf.FlinkHadoop.Key()
-	for key, v := range c.WithPrefix(prefix) {
-		values[strings.TrimPrefix(key, prefix)] = v
-	}
+	values := site.Values()
+	maps.Copy(values, c.WithPrefix(conf.FlinkHadoop.Key()))
 	return values, nil
 }

@@ -117,10 +117,7 @@ func loadSite(c conf.Configuration, getenv func(string) string, user string) (*h
 
 // openFiles makes the file systems of a process that knows the site. Nothing is connected yet.
 func openFiles(site *hadoop.Site, user string, log *slog.Logger) (*filesystem.Set, error) {
-	properties := map[string]string{}
-	for _, name := range site.Names() {
-		properties[name] = site.Get(name)
-	}
+	properties := site.Values()
 	return filesystem.NewSet(filesystem.SetConfig{
 		DefaultScheme: defaultScheme(site),
 		Schemes: map[string]filesystem.Opener{"hdfs": hdfs.Opener(hdfs.Config{

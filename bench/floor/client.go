@@ -79,10 +79,7 @@ func stage(ctx context.Context, site *hadoop.Site, user string) (a artifact.Arti
 	if err != nil {
 		return a, err
 	}
-	properties := map[string]string{}
-	for _, name := range site.Names() {
-		properties[name] = site.Get(name)
-	}
+	properties := site.Values()
 	files, err := filesystem.NewSet(filesystem.SetConfig{Schemes: map[string]filesystem.Opener{
 		"hdfs": hdfs.Opener(hdfs.Config{Site: properties, User: user})}})
 	if err != nil {

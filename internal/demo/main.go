@@ -62,10 +62,7 @@ func run(ctx context.Context, cluster, bin string) error {
 		return err
 	}
 	d.rest = "http://" + site.Get("yarn.resourcemanager.webapp.address")
-	props := map[string]string{}
-	for _, n := range site.Names() {
-		props[n] = site.Get(n)
-	}
+	props := site.Values()
 	d.fs, err = filesystem.NewSet(filesystem.SetConfig{Schemes: map[string]filesystem.Opener{"hdfs": hdfs.Opener(hdfs.Config{Site: props})}})
 	if err != nil {
 		return err

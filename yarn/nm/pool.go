@@ -291,9 +291,14 @@ func (p *Pool) dial(ctx context.Context, id records.NodeID, n *node, token hadoo
 	return l, nil
 }
 
-func (p *Pool) release(l *link) {
+// release ends a call on a connection. One that broke under it is taken out of
+// use at once: a call may hear of the end before the connection itself is done.
+func (p *Pool) release(id records.NodeID, l *link, broken bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if n := p.nodes[id]; broken && n != nil && n.link == l {
+		n.link, l.stale = nil, true
+	}
 	l.users--
 	l.lastUsed = time.Now()
 	if l.stale && l.users == 0 {
@@ -321,7 +326,7 @@ func (p *Pool) call(ctx context.Context, id records.NodeID, method string, req, 
 			return repeated, fmt.Errorf("%s on %s: %w", method, id, err)
 		}
 		err = l.conn.Call(ctx, method, req, resp)
-		p.release(l)
+		p.release(id, l, errors.Is(err, ipc.ErrConnectionLost))
 		if fresh || repeated || !errors.Is(err, ipc.ErrConnectionLost) {
 			return repeated, err
 		}

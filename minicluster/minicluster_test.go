@@ -122,6 +122,7 @@ func (o *output) coordinator(*operator.Env) (operator.Coordinator, error) { retu
 
 func (o *output) Handle(subtask int, request []byte) ([]byte, error) { return request, nil }
 func (o *output) Lost(int) error                                     { return nil }
+func (*output) Snapshot(int64) ([]byte, error)                       { return nil, nil }
 func (o *output) Close() error                                       { return nil }
 func (o *output) Commit(committables [][]byte) error {
 	o.mu.Lock()

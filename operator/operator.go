@@ -60,10 +60,11 @@ type Source interface {
 	Poll() (wait time.Duration, ended bool, err error)
 }
 
-// Committer is an operator whose output becomes visible by a commit: a sink. After End the subtask hands Committables,
-// opaque to the runtime, to the JobMaster, which records them in the epoch log and then has the operator's coordinator
-// commit them.
+// Committer is an operator whose output becomes visible by a commit: a sink. At the barrier of a checkpoint and after End
+// the subtask hands Committables, opaque to the runtime, to the JobMaster, which records them (in the checkpoint, or at
+// the end of the job in the epoch log) and then has the operator's coordinator commit them.
 type Committer interface {
+	// Committables makes everything written since the last call durable and describes it. It is called before Snapshot.
 	Committables() ([][]byte, error)
 }
 
@@ -76,6 +77,9 @@ type Coordinator interface {
 	Lost(subtask int) error
 	// Commit makes committables visible. It is idempotent: after a failure it is called again with the same ones.
 	Commit(committables [][]byte) error
+	// Snapshot is the coordinator's state, taken before the source barriers of a checkpoint; answers given after it reach
+	// the subtasks behind the barrier. It is what Env.Snapshot holds when the coordinator is made again.
+	Snapshot(checkpoint int64) ([]byte, error)
 	// Close releases what the coordinator holds.
 	Close() error
 }
@@ -103,6 +107,8 @@ type Env struct {
 	Log *slog.Logger
 	// Runtime is nil for coordinators, except for its Context and Counter.
 	Runtime Runtime
+	// Snapshot is for coordinators: what Coordinator.Snapshot returned at the checkpoint to start from, nil at first.
+	Snapshot []byte
 }
 
 // Runtime is what a subtask offers to its operators.

@@ -83,6 +83,7 @@ type committer[T any] struct {
 
 func (c *committer[T]) Handle(int, []byte) ([]byte, error) { return nil, nil }
 func (c *committer[T]) Lost(int) error                     { return nil }
+func (c *committer[T]) Snapshot(int64) ([]byte, error)     { return nil, nil }
 
 func (c *committer[T]) Commit(what [][]byte) error {
 	err := c.k.Commit(c.rt, what)

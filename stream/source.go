@@ -59,7 +59,7 @@ func From[T any](env *Env, s Source[T]) Stream[T] {
 	e.endless[n] = !n.Bounded
 	n.Factory = func(env *operator.Env) (operator.Operator, error) { return openSource(env, e.runtime(env), s) }
 	n.Coordinator = func(env *operator.Env) (operator.Coordinator, error) {
-		sp, err := s.Splits(e.runtime(env), nil)
+		sp, err := s.Splits(e.runtime(env), env.Snapshot)
 		if err != nil {
 			return nil, err
 		}
@@ -111,6 +111,9 @@ func (c *splitCoordinator) Lost(subtask int) error {
 	delete(c.given, subtask)
 	return nil
 }
+
+// Snapshot ends the time of what was assigned so far: it is the readers' from here on.
+func (c *splitCoordinator) Snapshot(int64) ([]byte, error) { return c.sp.Snapshot() }
 
 func (c *splitCoordinator) Commit([][]byte) error { return nil }
 func (c *splitCoordinator) Close() error          { return closeIt(c.sp) }

@@ -774,6 +774,10 @@ type ToHost struct {
 	//	*ToHost_Commit
 	//	*ToHost_Shutdown
 	//	*ToHost_Limits
+	//	*ToHost_TriggerCheckpoint
+	//	*ToHost_SnapshotCoordinators
+	//	*ToHost_CheckpointNotice
+	//	*ToHost_CloseCoordinators
 	Message       isToHost_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -888,6 +892,42 @@ func (x *ToHost) GetLimits() *HostLimits {
 	return nil
 }
 
+func (x *ToHost) GetTriggerCheckpoint() *TriggerCheckpoint {
+	if x != nil {
+		if x, ok := x.Message.(*ToHost_TriggerCheckpoint); ok {
+			return x.TriggerCheckpoint
+		}
+	}
+	return nil
+}
+
+func (x *ToHost) GetSnapshotCoordinators() *SnapshotCoordinators {
+	if x != nil {
+		if x, ok := x.Message.(*ToHost_SnapshotCoordinators); ok {
+			return x.SnapshotCoordinators
+		}
+	}
+	return nil
+}
+
+func (x *ToHost) GetCheckpointNotice() *CheckpointNotice {
+	if x != nil {
+		if x, ok := x.Message.(*ToHost_CheckpointNotice); ok {
+			return x.CheckpointNotice
+		}
+	}
+	return nil
+}
+
+func (x *ToHost) GetCloseCoordinators() *CloseCoordinators {
+	if x != nil {
+		if x, ok := x.Message.(*ToHost_CloseCoordinators); ok {
+			return x.CloseCoordinators
+		}
+	}
+	return nil
+}
+
 type isToHost_Message interface {
 	isToHost_Message()
 }
@@ -924,6 +964,22 @@ type ToHost_Limits struct {
 	Limits *HostLimits `protobuf:"bytes,8,opt,name=limits,proto3,oneof"` // HostStart's have grown
 }
 
+type ToHost_TriggerCheckpoint struct {
+	TriggerCheckpoint *TriggerCheckpoint `protobuf:"bytes,9,opt,name=trigger_checkpoint,json=triggerCheckpoint,proto3,oneof"` // for the sources in this host
+}
+
+type ToHost_SnapshotCoordinators struct {
+	SnapshotCoordinators *SnapshotCoordinators `protobuf:"bytes,10,opt,name=snapshot_coordinators,json=snapshotCoordinators,proto3,oneof"` // for the coordinators in this host, before the sources are triggered
+}
+
+type ToHost_CheckpointNotice struct {
+	CheckpointNotice *CheckpointNotice `protobuf:"bytes,11,opt,name=checkpoint_notice,json=checkpointNotice,proto3,oneof"` // for every task in this host
+}
+
+type ToHost_CloseCoordinators struct {
+	CloseCoordinators *CloseCoordinators `protobuf:"bytes,12,opt,name=close_coordinators,json=closeCoordinators,proto3,oneof"` // before they are deployed again
+}
+
 func (*ToHost_Start) isToHost_Message() {}
 
 func (*ToHost_Deploy) isToHost_Message() {}
@@ -940,6 +996,14 @@ func (*ToHost_Shutdown) isToHost_Message() {}
 
 func (*ToHost_Limits) isToHost_Message() {}
 
+func (*ToHost_TriggerCheckpoint) isToHost_Message() {}
+
+func (*ToHost_SnapshotCoordinators) isToHost_Message() {}
+
+func (*ToHost_CheckpointNotice) isToHost_Message() {}
+
+func (*ToHost_CloseCoordinators) isToHost_Message() {}
+
 type FromHost struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Message:
@@ -953,6 +1017,9 @@ type FromHost struct {
 	//	*FromHost_Failed
 	//	*FromHost_Metrics
 	//	*FromHost_Exit
+	//	*FromHost_CheckpointAck
+	//	*FromHost_CheckpointDecline
+	//	*FromHost_CoordinatorSnapshots
 	Message       isFromHost_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1076,6 +1143,33 @@ func (x *FromHost) GetExit() *HostExit {
 	return nil
 }
 
+func (x *FromHost) GetCheckpointAck() *CheckpointAck {
+	if x != nil {
+		if x, ok := x.Message.(*FromHost_CheckpointAck); ok {
+			return x.CheckpointAck
+		}
+	}
+	return nil
+}
+
+func (x *FromHost) GetCheckpointDecline() *CheckpointDecline {
+	if x != nil {
+		if x, ok := x.Message.(*FromHost_CheckpointDecline); ok {
+			return x.CheckpointDecline
+		}
+	}
+	return nil
+}
+
+func (x *FromHost) GetCoordinatorSnapshots() *CoordinatorSnapshots {
+	if x != nil {
+		if x, ok := x.Message.(*FromHost_CoordinatorSnapshots); ok {
+			return x.CoordinatorSnapshots
+		}
+	}
+	return nil
+}
+
 type isFromHost_Message interface {
 	isFromHost_Message()
 }
@@ -1116,6 +1210,18 @@ type FromHost_Exit struct {
 	Exit *HostExit `protobuf:"bytes,9,opt,name=exit,proto3,oneof"` // made by the TaskManager when the process has ended; the last message of a host
 }
 
+type FromHost_CheckpointAck struct {
+	CheckpointAck *CheckpointAck `protobuf:"bytes,10,opt,name=checkpoint_ack,json=checkpointAck,proto3,oneof"`
+}
+
+type FromHost_CheckpointDecline struct {
+	CheckpointDecline *CheckpointDecline `protobuf:"bytes,11,opt,name=checkpoint_decline,json=checkpointDecline,proto3,oneof"`
+}
+
+type FromHost_CoordinatorSnapshots struct {
+	CoordinatorSnapshots *CoordinatorSnapshots `protobuf:"bytes,12,opt,name=coordinator_snapshots,json=coordinatorSnapshots,proto3,oneof"`
+}
+
 func (*FromHost_Hello) isFromHost_Message() {}
 
 func (*FromHost_Ready) isFromHost_Message() {}
@@ -1133,6 +1239,12 @@ func (*FromHost_Failed) isFromHost_Message() {}
 func (*FromHost_Metrics) isFromHost_Message() {}
 
 func (*FromHost_Exit) isFromHost_Message() {}
+
+func (*FromHost_CheckpointAck) isFromHost_Message() {}
+
+func (*FromHost_CheckpointDecline) isFromHost_Message() {}
+
+func (*FromHost_CoordinatorSnapshots) isFromHost_Message() {}
 
 type HostHello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1554,6 +1666,7 @@ type Task struct {
 	Id            *ExecutionID           `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Inputs        []*InputGate           `protobuf:"bytes,2,rep,name=inputs,proto3" json:"inputs,omitempty"`   // one per JobGraph edge into the vertex
 	Outputs       []*OutputEdge          `protobuf:"bytes,3,rep,name=outputs,proto3" json:"outputs,omitempty"` // one per JobGraph edge out of the vertex
+	Restore       *TaskState             `protobuf:"bytes,4,opt,name=restore,proto3" json:"restore,omitempty"` // what its operators start from; absent without a checkpoint
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1605,6 +1718,13 @@ func (x *Task) GetInputs() []*InputGate {
 func (x *Task) GetOutputs() []*OutputEdge {
 	if x != nil {
 		return x.Outputs
+	}
+	return nil
+}
+
+func (x *Task) GetRestore() *TaskState {
+	if x != nil {
+		return x.Restore
 	}
 	return nil
 }
@@ -1796,7 +1916,7 @@ type Coordinator struct {
 	Operator       []byte                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
 	Parallelism    int32                  `protobuf:"varint,2,opt,name=parallelism,proto3" json:"parallelism,omitempty"`
 	MaxParallelism int32                  `protobuf:"varint,3,opt,name=max_parallelism,json=maxParallelism,proto3" json:"max_parallelism,omitempty"`
-	Snapshot       []byte                 `protobuf:"bytes,4,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	Snapshot       []byte                 `protobuf:"bytes,4,opt,name=snapshot,proto3" json:"snapshot,omitempty"` // of the checkpoint to start from
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1859,6 +1979,42 @@ func (x *Coordinator) GetSnapshot() []byte {
 	return nil
 }
 
+type CloseCoordinators struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseCoordinators) Reset() {
+	*x = CloseCoordinators{}
+	mi := &file_link_linkpb_link_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseCoordinators) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseCoordinators) ProtoMessage() {}
+
+func (x *CloseCoordinators) ProtoReflect() protoreflect.Message {
+	mi := &file_link_linkpb_link_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseCoordinators.ProtoReflect.Descriptor instead.
+func (*CloseCoordinators) Descriptor() ([]byte, []int) {
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{24}
+}
+
 type CancelTasks struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ids           []*ExecutionID         `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
@@ -1868,7 +2024,7 @@ type CancelTasks struct {
 
 func (x *CancelTasks) Reset() {
 	*x = CancelTasks{}
-	mi := &file_link_linkpb_link_proto_msgTypes[24]
+	mi := &file_link_linkpb_link_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1880,7 +2036,7 @@ func (x *CancelTasks) String() string {
 func (*CancelTasks) ProtoMessage() {}
 
 func (x *CancelTasks) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[24]
+	mi := &file_link_linkpb_link_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1893,7 +2049,7 @@ func (x *CancelTasks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelTasks.ProtoReflect.Descriptor instead.
 func (*CancelTasks) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{24}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CancelTasks) GetIds() []*ExecutionID {
@@ -1911,13 +2067,14 @@ type TaskUpdate struct {
 	Commits       []*OperatorCommit      `protobuf:"bytes,4,rep,name=commits,proto3" json:"commits,omitempty"`                                                                              // of FINISHED
 	Counters      map[string]int64       `protobuf:"bytes,5,rep,name=counters,proto3" json:"counters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // of a final state: user counters of all its operators, summed by name
 	Io            *TaskIO                `protobuf:"bytes,6,opt,name=io,proto3" json:"io,omitempty"`                                                                                        // of a final state
+	FinalState    *TaskState             `protobuf:"bytes,7,opt,name=final_state,json=finalState,proto3" json:"final_state,omitempty"`                                                      // of FINISHED, when the job has checkpoints: stands for the task in all later ones
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TaskUpdate) Reset() {
 	*x = TaskUpdate{}
-	mi := &file_link_linkpb_link_proto_msgTypes[25]
+	mi := &file_link_linkpb_link_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1929,7 +2086,7 @@ func (x *TaskUpdate) String() string {
 func (*TaskUpdate) ProtoMessage() {}
 
 func (x *TaskUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[25]
+	mi := &file_link_linkpb_link_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1942,7 +2099,7 @@ func (x *TaskUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskUpdate.ProtoReflect.Descriptor instead.
 func (*TaskUpdate) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{25}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *TaskUpdate) GetId() *ExecutionID {
@@ -1987,6 +2144,13 @@ func (x *TaskUpdate) GetIo() *TaskIO {
 	return nil
 }
 
+func (x *TaskUpdate) GetFinalState() *TaskState {
+	if x != nil {
+		return x.FinalState
+	}
+	return nil
+}
+
 type OperatorCommit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Operator      []byte                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
@@ -1997,7 +2161,7 @@ type OperatorCommit struct {
 
 func (x *OperatorCommit) Reset() {
 	*x = OperatorCommit{}
-	mi := &file_link_linkpb_link_proto_msgTypes[26]
+	mi := &file_link_linkpb_link_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2009,7 +2173,7 @@ func (x *OperatorCommit) String() string {
 func (*OperatorCommit) ProtoMessage() {}
 
 func (x *OperatorCommit) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[26]
+	mi := &file_link_linkpb_link_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2022,7 +2186,7 @@ func (x *OperatorCommit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperatorCommit.ProtoReflect.Descriptor instead.
 func (*OperatorCommit) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{26}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *OperatorCommit) GetOperator() []byte {
@@ -2055,7 +2219,7 @@ type TaskIO struct {
 
 func (x *TaskIO) Reset() {
 	*x = TaskIO{}
-	mi := &file_link_linkpb_link_proto_msgTypes[27]
+	mi := &file_link_linkpb_link_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2067,7 +2231,7 @@ func (x *TaskIO) String() string {
 func (*TaskIO) ProtoMessage() {}
 
 func (x *TaskIO) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[27]
+	mi := &file_link_linkpb_link_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2080,7 +2244,7 @@ func (x *TaskIO) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskIO.ProtoReflect.Descriptor instead.
 func (*TaskIO) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{27}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *TaskIO) GetReadRecords() int64 {
@@ -2149,7 +2313,7 @@ type TaskMetrics struct {
 
 func (x *TaskMetrics) Reset() {
 	*x = TaskMetrics{}
-	mi := &file_link_linkpb_link_proto_msgTypes[28]
+	mi := &file_link_linkpb_link_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2161,7 +2325,7 @@ func (x *TaskMetrics) String() string {
 func (*TaskMetrics) ProtoMessage() {}
 
 func (x *TaskMetrics) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[28]
+	mi := &file_link_linkpb_link_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2174,7 +2338,7 @@ func (x *TaskMetrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskMetrics.ProtoReflect.Descriptor instead.
 func (*TaskMetrics) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{28}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *TaskMetrics) GetTasks() []*TaskMetric {
@@ -2202,7 +2366,7 @@ type TaskMetric struct {
 
 func (x *TaskMetric) Reset() {
 	*x = TaskMetric{}
-	mi := &file_link_linkpb_link_proto_msgTypes[29]
+	mi := &file_link_linkpb_link_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2214,7 +2378,7 @@ func (x *TaskMetric) String() string {
 func (*TaskMetric) ProtoMessage() {}
 
 func (x *TaskMetric) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[29]
+	mi := &file_link_linkpb_link_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2227,7 +2391,7 @@ func (x *TaskMetric) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskMetric.ProtoReflect.Descriptor instead.
 func (*TaskMetric) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{29}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *TaskMetric) GetId() *ExecutionID {
@@ -2265,7 +2429,7 @@ type CoordinatorRequest struct {
 
 func (x *CoordinatorRequest) Reset() {
 	*x = CoordinatorRequest{}
-	mi := &file_link_linkpb_link_proto_msgTypes[30]
+	mi := &file_link_linkpb_link_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2277,7 +2441,7 @@ func (x *CoordinatorRequest) String() string {
 func (*CoordinatorRequest) ProtoMessage() {}
 
 func (x *CoordinatorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[30]
+	mi := &file_link_linkpb_link_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2290,7 +2454,7 @@ func (x *CoordinatorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CoordinatorRequest.ProtoReflect.Descriptor instead.
 func (*CoordinatorRequest) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{30}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CoordinatorRequest) GetSeq() int64 {
@@ -2339,7 +2503,7 @@ type CoordinatorResponse struct {
 
 func (x *CoordinatorResponse) Reset() {
 	*x = CoordinatorResponse{}
-	mi := &file_link_linkpb_link_proto_msgTypes[31]
+	mi := &file_link_linkpb_link_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2351,7 +2515,7 @@ func (x *CoordinatorResponse) String() string {
 func (*CoordinatorResponse) ProtoMessage() {}
 
 func (x *CoordinatorResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[31]
+	mi := &file_link_linkpb_link_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2364,7 +2528,7 @@ func (x *CoordinatorResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CoordinatorResponse.ProtoReflect.Descriptor instead.
 func (*CoordinatorResponse) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{31}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CoordinatorResponse) GetSeq() int64 {
@@ -2399,7 +2563,7 @@ type Commit struct {
 
 func (x *Commit) Reset() {
 	*x = Commit{}
-	mi := &file_link_linkpb_link_proto_msgTypes[32]
+	mi := &file_link_linkpb_link_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2411,7 +2575,7 @@ func (x *Commit) String() string {
 func (*Commit) ProtoMessage() {}
 
 func (x *Commit) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[32]
+	mi := &file_link_linkpb_link_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2424,7 +2588,7 @@ func (x *Commit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Commit.ProtoReflect.Descriptor instead.
 func (*Commit) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{32}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Commit) GetOperator() []byte {
@@ -2451,7 +2615,7 @@ type CommitDone struct {
 
 func (x *CommitDone) Reset() {
 	*x = CommitDone{}
-	mi := &file_link_linkpb_link_proto_msgTypes[33]
+	mi := &file_link_linkpb_link_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2463,7 +2627,7 @@ func (x *CommitDone) String() string {
 func (*CommitDone) ProtoMessage() {}
 
 func (x *CommitDone) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[33]
+	mi := &file_link_linkpb_link_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2476,7 +2640,7 @@ func (x *CommitDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitDone.ProtoReflect.Descriptor instead.
 func (*CommitDone) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{33}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CommitDone) GetOperator() []byte {
@@ -2506,7 +2670,7 @@ type HostExit struct {
 
 func (x *HostExit) Reset() {
 	*x = HostExit{}
-	mi := &file_link_linkpb_link_proto_msgTypes[34]
+	mi := &file_link_linkpb_link_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2518,7 +2682,7 @@ func (x *HostExit) String() string {
 func (*HostExit) ProtoMessage() {}
 
 func (x *HostExit) ProtoReflect() protoreflect.Message {
-	mi := &file_link_linkpb_link_proto_msgTypes[34]
+	mi := &file_link_linkpb_link_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2531,7 +2695,7 @@ func (x *HostExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HostExit.ProtoReflect.Descriptor instead.
 func (*HostExit) Descriptor() ([]byte, []int) {
-	return file_link_linkpb_link_proto_rawDescGZIP(), []int{34}
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *HostExit) GetExitCode() int32 {
@@ -2567,6 +2731,911 @@ func (x *HostExit) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+// CheckpointOptions say how a checkpoint or savepoint is taken. They travel with the barrier.
+type CheckpointOptions struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Directory        string                 `protobuf:"bytes,1,opt,name=directory,proto3" json:"directory,omitempty"`                                          // URI of the checkpoint's own directory, which exists; empty: everything goes inline
+	Savepoint        bool                   `protobuf:"varint,2,opt,name=savepoint,proto3" json:"savepoint,omitempty"`                                         // backend-independent, owned by the user, always aligned
+	Unaligned        bool                   `protobuf:"varint,3,opt,name=unaligned,proto3" json:"unaligned,omitempty"`                                         // barriers overtake records from the start
+	AlignedTimeoutMs int64                  `protobuf:"varint,4,opt,name=aligned_timeout_ms,json=alignedTimeoutMs,proto3" json:"aligned_timeout_ms,omitempty"` // with unaligned: align so long first; 0 = overtake at once
+	Drain            bool                   `protobuf:"varint,5,opt,name=drain,proto3" json:"drain,omitempty"`                                                 // stop with savepoint --drain: sources end with MaxWatermark before the barrier
+	Stop             bool                   `protobuf:"varint,6,opt,name=stop,proto3" json:"stop,omitempty"`                                                   // stop with savepoint: sources emit nothing after the barrier and end once it completed
+	TimestampMs      int64                  `protobuf:"varint,7,opt,name=timestamp_ms,json=timestampMs,proto3" json:"timestamp_ms,omitempty"`                  // when it was triggered
+	InlineThreshold  int64                  `protobuf:"varint,8,opt,name=inline_threshold,json=inlineThreshold,proto3" json:"inline_threshold,omitempty"`      // state of a task below this many bytes travels in the acknowledgement
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *CheckpointOptions) Reset() {
+	*x = CheckpointOptions{}
+	mi := &file_link_linkpb_link_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointOptions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointOptions) ProtoMessage() {}
+
+func (x *CheckpointOptions) ProtoReflect() protoreflect.Message {
+	mi := &file_link_linkpb_link_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointOptions.ProtoReflect.Descriptor instead.
+func (*CheckpointOptions) Descriptor() ([]byte, []int) {
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *CheckpointOptions) GetDirectory() string {
+	if x != nil {
+		return x.Directory
+	}
+	return ""
+}
+
+func (x *CheckpointOptions) GetSavepoint() bool {
+	if x != nil {
+		return x.Savepoint
+	}
+	return false
+}
+
+func (x *CheckpointOptions) GetUnaligned() bool {
+	if x != nil {
+		return x.Unaligned
+	}
+	return false
+}
+
+func (x *CheckpointOptions) GetAlignedTimeoutMs() int64 {
+	if x != nil {
+		return x.AlignedTimeoutMs
+	}
+	return 0
+}
+
+func (x *CheckpointOptions) GetDrain() bool {
+	if x != nil {
+		return x.Drain
+	}
+	return false
+}
+
+func (x *CheckpointOptions) GetStop() bool {
+	if x != nil {
+		return x.Stop
+	}
+	return false
+}
+
+func (x *CheckpointOptions) GetTimestampMs() int64 {
+	if x != nil {
+		return x.TimestampMs
+	}
+	return 0
+}
+
+func (x *CheckpointOptions) GetInlineThreshold() int64 {
+	if x != nil {
+		return x.InlineThreshold
+	}
+	return 0
+}
+
+type TriggerCheckpoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Checkpoint    int64                  `protobuf:"varint,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Options       *CheckpointOptions     `protobuf:"bytes,2,opt,name=options,proto3" json:"options,omitempty"`
+	Sources       []*ExecutionID         `protobuf:"bytes,3,rep,name=sources,proto3" json:"sources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TriggerCheckpoint) Reset() {
+	*x = TriggerCheckpoint{}
+	mi := &file_link_linkpb_link_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TriggerCheckpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TriggerCheckpoint) ProtoMessage() {}
+
+func (x *TriggerCheckpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_link_linkpb_link_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TriggerCheckpoint.ProtoReflect.Descriptor instead.
+func (*TriggerCheckpoint) Descriptor() ([]byte, []int) {
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *TriggerCheckpoint) GetCheckpoint() int64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *TriggerCheckpoint) GetOptions() *CheckpointOptions {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *TriggerCheckpoint) GetSources() []*ExecutionID {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
+type SnapshotCoordinators struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Checkpoint    int64                  `protobuf:"varint,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotCoordinators) Reset() {
+	*x = SnapshotCoordinators{}
+	mi := &file_link_linkpb_link_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotCoordinators) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotCoordinators) ProtoMessage() {}
+
+func (x *SnapshotCoordinators) ProtoReflect() protoreflect.Message {
+	mi := &file_link_linkpb_link_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotCoordinators.ProtoReflect.Descriptor instead.
+func (*SnapshotCoordinators) Descriptor() ([]byte, []int) {
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *SnapshotCoordinators) GetCheckpoint() int64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+// CoordinatorSnapshots is the answer, with every coordinator of the host.
+type CoordinatorSnapshots struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Checkpoint    int64                  `protobuf:"varint,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Snapshots     []*CoordinatorSnapshot `protobuf:"bytes,2,rep,name=snapshots,proto3" json:"snapshots,omitempty"`
+	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CoordinatorSnapshots) Reset() {
+	*x = CoordinatorSnapshots{}
+	mi := &file_link_linkpb_link_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CoordinatorSnapshots) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CoordinatorSnapshots) ProtoMessage() {}
+
+func (x *CoordinatorSnapshots) ProtoReflect() protoreflect.Message {
+	mi := &file_link_linkpb_link_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CoordinatorSnapshots.ProtoReflect.Descriptor instead.
+func (*CoordinatorSnapshots) Descriptor() ([]byte, []int) {
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *CoordinatorSnapshots) GetCheckpoint() int64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *CoordinatorSnapshots) GetSnapshots() []*CoordinatorSnapshot {
+	if x != nil {
+		return x.Snapshots
+	}
+	return nil
+}
+
+func (x *CoordinatorSnapshots) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+type CoordinatorSnapshot struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Operator      []byte                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
+	Snapshot      []byte                 `protobuf:"bytes,2,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CoordinatorSnapshot) Reset() {
+	*x = CoordinatorSnapshot{}
+	mi := &file_link_linkpb_link_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CoordinatorSnapshot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CoordinatorSnapshot) ProtoMessage() {}
+
+func (x *CoordinatorSnapshot) ProtoReflect() protoreflect.Message {
+	mi := &file_link_linkpb_link_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CoordinatorSnapshot.ProtoReflect.Descriptor instead.
+func (*CoordinatorSnapshot) Descriptor() ([]byte, []int) {
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *CoordinatorSnapshot) GetOperator() []byte {
+	if x != nil {
+		return x.Operator
+	}
+	return nil
+}
+
+func (x *CoordinatorSnapshot) GetSnapshot() []byte {
+	if x != nil {
+		return x.Snapshot
+	}
+	return nil
+}
+
+type CheckpointNotice struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Checkpoint    int64                  `protobuf:"varint,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Complete      bool                   `protobuf:"varint,2,opt,name=complete,proto3" json:"complete,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointNotice) Reset() {
+	*x = CheckpointNotice{}
+	mi := &file_link_linkpb_link_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointNotice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointNotice) ProtoMessage() {}
+
+func (x *CheckpointNotice) ProtoReflect() protoreflect.Message {
+	mi := &file_link_linkpb_link_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointNotice.ProtoReflect.Descriptor instead.
+func (*CheckpointNotice) Descriptor() ([]byte, []int) {
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *CheckpointNotice) GetCheckpoint() int64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *CheckpointNotice) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+type CheckpointAck struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Id             *ExecutionID           `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Checkpoint     int64                  `protobuf:"varint,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	State          *TaskState             `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	Commits        []*OperatorCommit      `protobuf:"bytes,4,rep,name=commits,proto3" json:"commits,omitempty"`                                  // what the sinks of the chain have written since the last checkpoint
+	StartDelayMs   int64                  `protobuf:"varint,5,opt,name=start_delay_ms,json=startDelayMs,proto3" json:"start_delay_ms,omitempty"` // trigger to first barrier
+	AlignmentMs    int64                  `protobuf:"varint,6,opt,name=alignment_ms,json=alignmentMs,proto3" json:"alignment_ms,omitempty"`      // first barrier to last
+	SyncMs         int64                  `protobuf:"varint,7,opt,name=sync_ms,json=syncMs,proto3" json:"sync_ms,omitempty"`                     // the subtask stood still
+	AsyncMs        int64                  `protobuf:"varint,8,opt,name=async_ms,json=asyncMs,proto3" json:"async_ms,omitempty"`
+	ProcessedBytes int64                  `protobuf:"varint,9,opt,name=processed_bytes,json=processedBytes,proto3" json:"processed_bytes,omitempty"`  // while aligning
+	PersistedBytes int64                  `protobuf:"varint,10,opt,name=persisted_bytes,json=persistedBytes,proto3" json:"persisted_bytes,omitempty"` // of records in flight
+	Unaligned      bool                   `protobuf:"varint,11,opt,name=unaligned,proto3" json:"unaligned,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *CheckpointAck) Reset() {
+	*x = CheckpointAck{}
+	mi := &file_link_linkpb_link_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointAck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointAck) ProtoMessage() {}
+
+func (x *CheckpointAck) ProtoReflect() protoreflect.Message {
+	mi := &file_link_linkpb_link_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointAck.ProtoReflect.Descriptor instead.
+func (*CheckpointAck) Descriptor() ([]byte, []int) {
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *CheckpointAck) GetId() *ExecutionID {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *CheckpointAck) GetCheckpoint() int64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *CheckpointAck) GetState() *TaskState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+func (x *CheckpointAck) GetCommits() []*OperatorCommit {
+	if x != nil {
+		return x.Commits
+	}
+	return nil
+}
+
+func (x *CheckpointAck) GetStartDelayMs() int64 {
+	if x != nil {
+		return x.StartDelayMs
+	}
+	return 0
+}
+
+func (x *CheckpointAck) GetAlignmentMs() int64 {
+	if x != nil {
+		return x.AlignmentMs
+	}
+	return 0
+}
+
+func (x *CheckpointAck) GetSyncMs() int64 {
+	if x != nil {
+		return x.SyncMs
+	}
+	return 0
+}
+
+func (x *CheckpointAck) GetAsyncMs() int64 {
+	if x != nil {
+		return x.AsyncMs
+	}
+	return 0
+}
+
+func (x *CheckpointAck) GetProcessedBytes() int64 {
+	if x != nil {
+		return x.ProcessedBytes
+	}
+	return 0
+}
+
+func (x *CheckpointAck) GetPersistedBytes() int64 {
+	if x != nil {
+		return x.PersistedBytes
+	}
+	return 0
+}
+
+func (x *CheckpointAck) GetUnaligned() bool {
+	if x != nil {
+		return x.Unaligned
+	}
+	return false
+}
+
+type CheckpointDecline struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            *ExecutionID           `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Checkpoint    int64                  `protobuf:"varint,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Failure       *Failure               `protobuf:"bytes,3,opt,name=failure,proto3" json:"failure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointDecline) Reset() {
+	*x = CheckpointDecline{}
+	mi := &file_link_linkpb_link_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointDecline) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointDecline) ProtoMessage() {}
+
+func (x *CheckpointDecline) ProtoReflect() protoreflect.Message {
+	mi := &file_link_linkpb_link_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointDecline.ProtoReflect.Descriptor instead.
+func (*CheckpointDecline) Descriptor() ([]byte, []int) {
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *CheckpointDecline) GetId() *ExecutionID {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *CheckpointDecline) GetCheckpoint() int64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *CheckpointDecline) GetFailure() *Failure {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
+// TaskState is the state of one subtask in a checkpoint: written by the task, rearranged by the JobMaster, read by a task.
+type TaskState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Operators     []*OperatorState       `protobuf:"bytes,1,rep,name=operators,proto3" json:"operators,omitempty"`
+	Files         []string               `protobuf:"bytes,2,rep,name=files,proto3" json:"files,omitempty"`  // URIs; what the blocks index
+	Bytes         int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"` // size of all blocks
+	Channels      []*ChannelState        `protobuf:"bytes,4,rep,name=channels,proto3" json:"channels,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskState) Reset() {
+	*x = TaskState{}
+	mi := &file_link_linkpb_link_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskState) ProtoMessage() {}
+
+func (x *TaskState) ProtoReflect() protoreflect.Message {
+	mi := &file_link_linkpb_link_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskState.ProtoReflect.Descriptor instead.
+func (*TaskState) Descriptor() ([]byte, []int) {
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *TaskState) GetOperators() []*OperatorState {
+	if x != nil {
+		return x.Operators
+	}
+	return nil
+}
+
+func (x *TaskState) GetFiles() []string {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+func (x *TaskState) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *TaskState) GetChannels() []*ChannelState {
+	if x != nil {
+		return x.Channels
+	}
+	return nil
+}
+
+type OperatorState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Operator      []byte                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
+	States        []*NamedState          `protobuf:"bytes,2,rep,name=states,proto3" json:"states,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperatorState) Reset() {
+	*x = OperatorState{}
+	mi := &file_link_linkpb_link_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperatorState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperatorState) ProtoMessage() {}
+
+func (x *OperatorState) ProtoReflect() protoreflect.Message {
+	mi := &file_link_linkpb_link_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperatorState.ProtoReflect.Descriptor instead.
+func (*OperatorState) Descriptor() ([]byte, []int) {
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *OperatorState) GetOperator() []byte {
+	if x != nil {
+		return x.Operator
+	}
+	return nil
+}
+
+func (x *OperatorState) GetStates() []*NamedState {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+// NamedState is an operator.StateDescriptor with where its blocks are.
+type NamedState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Kind          int32                  `protobuf:"varint,2,opt,name=kind,proto3" json:"kind,omitempty"` // operator.StateKind
+	KeySchema     []byte                 `protobuf:"bytes,3,opt,name=key_schema,json=keySchema,proto3" json:"key_schema,omitempty"`
+	ValueSchema   []byte                 `protobuf:"bytes,4,opt,name=value_schema,json=valueSchema,proto3" json:"value_schema,omitempty"`
+	Blocks        []*StateBlock          `protobuf:"bytes,5,rep,name=blocks,proto3" json:"blocks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NamedState) Reset() {
+	*x = NamedState{}
+	mi := &file_link_linkpb_link_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NamedState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NamedState) ProtoMessage() {}
+
+func (x *NamedState) ProtoReflect() protoreflect.Message {
+	mi := &file_link_linkpb_link_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NamedState.ProtoReflect.Descriptor instead.
+func (*NamedState) Descriptor() ([]byte, []int) {
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *NamedState) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *NamedState) GetKind() int32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *NamedState) GetKeySchema() []byte {
+	if x != nil {
+		return x.KeySchema
+	}
+	return nil
+}
+
+func (x *NamedState) GetValueSchema() []byte {
+	if x != nil {
+		return x.ValueSchema
+	}
+	return nil
+}
+
+func (x *NamedState) GetBlocks() []*StateBlock {
+	if x != nil {
+		return x.Blocks
+	}
+	return nil
+}
+
+type StateBlock struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Group         int32                  `protobuf:"varint,1,opt,name=group,proto3" json:"group,omitempty"` // key group, -1 where the state isn't keyed
+	File          int32                  `protobuf:"varint,2,opt,name=file,proto3" json:"file,omitempty"`   // index in TaskState.files; -1: the bytes are in data
+	Offset        int64                  `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	Length        int64                  `protobuf:"varint,4,opt,name=length,proto3" json:"length,omitempty"`
+	Data          []byte                 `protobuf:"bytes,5,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StateBlock) Reset() {
+	*x = StateBlock{}
+	mi := &file_link_linkpb_link_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StateBlock) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StateBlock) ProtoMessage() {}
+
+func (x *StateBlock) ProtoReflect() protoreflect.Message {
+	mi := &file_link_linkpb_link_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StateBlock.ProtoReflect.Descriptor instead.
+func (*StateBlock) Descriptor() ([]byte, []int) {
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *StateBlock) GetGroup() int32 {
+	if x != nil {
+		return x.Group
+	}
+	return 0
+}
+
+func (x *StateBlock) GetFile() int32 {
+	if x != nil {
+		return x.File
+	}
+	return 0
+}
+
+func (x *StateBlock) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *StateBlock) GetLength() int64 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *StateBlock) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+// ChannelState holds the records that a barrier has overtaken on one channel, as encoded batches.
+type ChannelState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Edge          int32                  `protobuf:"varint,1,opt,name=edge,proto3" json:"edge,omitempty"`
+	Producer      int32                  `protobuf:"varint,2,opt,name=producer,proto3" json:"producer,omitempty"`
+	Consumer      int32                  `protobuf:"varint,3,opt,name=consumer,proto3" json:"consumer,omitempty"`
+	Output        bool                   `protobuf:"varint,4,opt,name=output,proto3" json:"output,omitempty"`  // in the producer's output queue; else in the consumer's input queue
+	Batches       []*StateBlock          `protobuf:"bytes,5,rep,name=batches,proto3" json:"batches,omitempty"` // in order; group is -1
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChannelState) Reset() {
+	*x = ChannelState{}
+	mi := &file_link_linkpb_link_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChannelState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChannelState) ProtoMessage() {}
+
+func (x *ChannelState) ProtoReflect() protoreflect.Message {
+	mi := &file_link_linkpb_link_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChannelState.ProtoReflect.Descriptor instead.
+func (*ChannelState) Descriptor() ([]byte, []int) {
+	return file_link_linkpb_link_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *ChannelState) GetEdge() int32 {
+	if x != nil {
+		return x.Edge
+	}
+	return 0
+}
+
+func (x *ChannelState) GetProducer() int32 {
+	if x != nil {
+		return x.Producer
+	}
+	return 0
+}
+
+func (x *ChannelState) GetConsumer() int32 {
+	if x != nil {
+		return x.Consumer
+	}
+	return 0
+}
+
+func (x *ChannelState) GetOutput() bool {
+	if x != nil {
+		return x.Output
+	}
+	return false
+}
+
+func (x *ChannelState) GetBatches() []*StateBlock {
+	if x != nil {
+		return x.Batches
+	}
+	return nil
 }
 
 var File_link_linkpb_link_proto protoreflect.FileDescriptor
@@ -2619,7 +3688,7 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\x04host\x18\x06 \x01(\tR\x04host\x12\x1c\n" +
 	"\tsecondary\x18\a \x01(\bR\tsecondary\x12\x1b\n" +
 	"\tlost_peer\x18\b \x01(\tR\blostPeer\x12\x17\n" +
-	"\atime_ms\x18\t \x01(\x03R\x06timeMs\"\xdc\x03\n" +
+	"\atime_ms\x18\t \x01(\x03R\x06timeMs\"\x9e\x06\n" +
 	"\x06ToHost\x12,\n" +
 	"\x05start\x18\x01 \x01(\v2\x14.weft.link.HostStartH\x00R\x05start\x12+\n" +
 	"\x06deploy\x18\x02 \x01(\v2\x11.weft.link.DeployH\x00R\x06deploy\x120\n" +
@@ -2628,8 +3697,13 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\x14coordinator_response\x18\x05 \x01(\v2\x1e.weft.link.CoordinatorResponseH\x00R\x13coordinatorResponse\x12+\n" +
 	"\x06commit\x18\x06 \x01(\v2\x11.weft.link.CommitH\x00R\x06commit\x125\n" +
 	"\bshutdown\x18\a \x01(\v2\x17.weft.link.HostShutdownH\x00R\bshutdown\x12/\n" +
-	"\x06limits\x18\b \x01(\v2\x15.weft.link.HostLimitsH\x00R\x06limitsB\t\n" +
-	"\amessage\"\x8c\x04\n" +
+	"\x06limits\x18\b \x01(\v2\x15.weft.link.HostLimitsH\x00R\x06limits\x12M\n" +
+	"\x12trigger_checkpoint\x18\t \x01(\v2\x1c.weft.link.TriggerCheckpointH\x00R\x11triggerCheckpoint\x12V\n" +
+	"\x15snapshot_coordinators\x18\n" +
+	" \x01(\v2\x1f.weft.link.SnapshotCoordinatorsH\x00R\x14snapshotCoordinators\x12J\n" +
+	"\x11checkpoint_notice\x18\v \x01(\v2\x1b.weft.link.CheckpointNoticeH\x00R\x10checkpointNotice\x12M\n" +
+	"\x12close_coordinators\x18\f \x01(\v2\x1c.weft.link.CloseCoordinatorsH\x00R\x11closeCoordinatorsB\t\n" +
+	"\amessage\"\xf6\x05\n" +
 	"\bFromHost\x12,\n" +
 	"\x05hello\x18\x01 \x01(\v2\x14.weft.link.HostHelloH\x00R\x05hello\x12,\n" +
 	"\x05ready\x18\x02 \x01(\v2\x14.weft.link.HostReadyH\x00R\x05ready\x12+\n" +
@@ -2640,7 +3714,11 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"commitDone\x12,\n" +
 	"\x06failed\x18\a \x01(\v2\x12.weft.link.FailureH\x00R\x06failed\x122\n" +
 	"\ametrics\x18\b \x01(\v2\x16.weft.link.TaskMetricsH\x00R\ametrics\x12)\n" +
-	"\x04exit\x18\t \x01(\v2\x13.weft.link.HostExitH\x00R\x04exitB\t\n" +
+	"\x04exit\x18\t \x01(\v2\x13.weft.link.HostExitH\x00R\x04exit\x12A\n" +
+	"\x0echeckpoint_ack\x18\n" +
+	" \x01(\v2\x18.weft.link.CheckpointAckH\x00R\rcheckpointAck\x12M\n" +
+	"\x12checkpoint_decline\x18\v \x01(\v2\x1c.weft.link.CheckpointDeclineH\x00R\x11checkpointDecline\x12V\n" +
+	"\x15coordinator_snapshots\x18\f \x01(\v2\x1f.weft.link.CoordinatorSnapshotsH\x00R\x14coordinatorSnapshotsB\t\n" +
 	"\amessage\"g\n" +
 	"\tHostHello\x12,\n" +
 	"\aversion\x18\x01 \x01(\v2\x12.weft.link.VersionR\aversion\x12\x10\n" +
@@ -2677,11 +3755,12 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\aattempt\x18\x03 \x01(\x05R\aattempt\"k\n" +
 	"\x06Deploy\x12%\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x0f.weft.link.TaskR\x05tasks\x12:\n" +
-	"\fcoordinators\x18\x02 \x03(\v2\x16.weft.link.CoordinatorR\fcoordinators\"\x8d\x01\n" +
+	"\fcoordinators\x18\x02 \x03(\v2\x16.weft.link.CoordinatorR\fcoordinators\"\xbd\x01\n" +
 	"\x04Task\x12&\n" +
 	"\x02id\x18\x01 \x01(\v2\x16.weft.link.ExecutionIDR\x02id\x12,\n" +
 	"\x06inputs\x18\x02 \x03(\v2\x14.weft.link.InputGateR\x06inputs\x12/\n" +
-	"\aoutputs\x18\x03 \x03(\v2\x15.weft.link.OutputEdgeR\aoutputs\"O\n" +
+	"\aoutputs\x18\x03 \x03(\v2\x15.weft.link.OutputEdgeR\aoutputs\x12.\n" +
+	"\arestore\x18\x04 \x01(\v2\x14.weft.link.TaskStateR\arestore\"O\n" +
 	"\tInputGate\x12\x12\n" +
 	"\x04edge\x18\x01 \x01(\x05R\x04edge\x12.\n" +
 	"\bchannels\x18\x02 \x03(\v2\x12.weft.link.ChannelR\bchannels\"\x81\x01\n" +
@@ -2700,9 +3779,10 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\boperator\x18\x01 \x01(\fR\boperator\x12 \n" +
 	"\vparallelism\x18\x02 \x01(\x05R\vparallelism\x12'\n" +
 	"\x0fmax_parallelism\x18\x03 \x01(\x05R\x0emaxParallelism\x12\x1a\n" +
-	"\bsnapshot\x18\x04 \x01(\fR\bsnapshot\"7\n" +
+	"\bsnapshot\x18\x04 \x01(\fR\bsnapshot\"\x13\n" +
+	"\x11CloseCoordinators\"7\n" +
 	"\vCancelTasks\x12(\n" +
-	"\x03ids\x18\x01 \x03(\v2\x16.weft.link.ExecutionIDR\x03ids\"\xe9\x02\n" +
+	"\x03ids\x18\x01 \x03(\v2\x16.weft.link.ExecutionIDR\x03ids\"\xa0\x03\n" +
 	"\n" +
 	"TaskUpdate\x12&\n" +
 	"\x02id\x18\x01 \x01(\v2\x16.weft.link.ExecutionIDR\x02id\x12/\n" +
@@ -2710,7 +3790,9 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\afailure\x18\x03 \x01(\v2\x12.weft.link.FailureR\afailure\x123\n" +
 	"\acommits\x18\x04 \x03(\v2\x19.weft.link.OperatorCommitR\acommits\x12?\n" +
 	"\bcounters\x18\x05 \x03(\v2#.weft.link.TaskUpdate.CountersEntryR\bcounters\x12!\n" +
-	"\x02io\x18\x06 \x01(\v2\x11.weft.link.TaskIOR\x02io\x1a;\n" +
+	"\x02io\x18\x06 \x01(\v2\x11.weft.link.TaskIOR\x02io\x125\n" +
+	"\vfinal_state\x18\a \x01(\v2\x14.weft.link.TaskStateR\n" +
+	"finalState\x1a;\n" +
 	"\rCountersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"P\n" +
@@ -2762,7 +3844,90 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\vstderr_tail\x18\x03 \x01(\tR\n" +
 	"stderrTail\x12\x1a\n" +
 	"\bexpected\x18\x04 \x01(\bR\bexpected\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason*\xac\x01\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x93\x02\n" +
+	"\x11CheckpointOptions\x12\x1c\n" +
+	"\tdirectory\x18\x01 \x01(\tR\tdirectory\x12\x1c\n" +
+	"\tsavepoint\x18\x02 \x01(\bR\tsavepoint\x12\x1c\n" +
+	"\tunaligned\x18\x03 \x01(\bR\tunaligned\x12,\n" +
+	"\x12aligned_timeout_ms\x18\x04 \x01(\x03R\x10alignedTimeoutMs\x12\x14\n" +
+	"\x05drain\x18\x05 \x01(\bR\x05drain\x12\x12\n" +
+	"\x04stop\x18\x06 \x01(\bR\x04stop\x12!\n" +
+	"\ftimestamp_ms\x18\a \x01(\x03R\vtimestampMs\x12)\n" +
+	"\x10inline_threshold\x18\b \x01(\x03R\x0finlineThreshold\"\x9d\x01\n" +
+	"\x11TriggerCheckpoint\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\x03R\n" +
+	"checkpoint\x126\n" +
+	"\aoptions\x18\x02 \x01(\v2\x1c.weft.link.CheckpointOptionsR\aoptions\x120\n" +
+	"\asources\x18\x03 \x03(\v2\x16.weft.link.ExecutionIDR\asources\"6\n" +
+	"\x14SnapshotCoordinators\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\x03R\n" +
+	"checkpoint\"\x8a\x01\n" +
+	"\x14CoordinatorSnapshots\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\x03R\n" +
+	"checkpoint\x12<\n" +
+	"\tsnapshots\x18\x02 \x03(\v2\x1e.weft.link.CoordinatorSnapshotR\tsnapshots\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\"M\n" +
+	"\x13CoordinatorSnapshot\x12\x1a\n" +
+	"\boperator\x18\x01 \x01(\fR\boperator\x12\x1a\n" +
+	"\bsnapshot\x18\x02 \x01(\fR\bsnapshot\"N\n" +
+	"\x10CheckpointNotice\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\x03R\n" +
+	"checkpoint\x12\x1a\n" +
+	"\bcomplete\x18\x02 \x01(\bR\bcomplete\"\xa5\x03\n" +
+	"\rCheckpointAck\x12&\n" +
+	"\x02id\x18\x01 \x01(\v2\x16.weft.link.ExecutionIDR\x02id\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\x03R\n" +
+	"checkpoint\x12*\n" +
+	"\x05state\x18\x03 \x01(\v2\x14.weft.link.TaskStateR\x05state\x123\n" +
+	"\acommits\x18\x04 \x03(\v2\x19.weft.link.OperatorCommitR\acommits\x12$\n" +
+	"\x0estart_delay_ms\x18\x05 \x01(\x03R\fstartDelayMs\x12!\n" +
+	"\falignment_ms\x18\x06 \x01(\x03R\valignmentMs\x12\x17\n" +
+	"\async_ms\x18\a \x01(\x03R\x06syncMs\x12\x19\n" +
+	"\basync_ms\x18\b \x01(\x03R\aasyncMs\x12'\n" +
+	"\x0fprocessed_bytes\x18\t \x01(\x03R\x0eprocessedBytes\x12'\n" +
+	"\x0fpersisted_bytes\x18\n" +
+	" \x01(\x03R\x0epersistedBytes\x12\x1c\n" +
+	"\tunaligned\x18\v \x01(\bR\tunaligned\"\x89\x01\n" +
+	"\x11CheckpointDecline\x12&\n" +
+	"\x02id\x18\x01 \x01(\v2\x16.weft.link.ExecutionIDR\x02id\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\x03R\n" +
+	"checkpoint\x12,\n" +
+	"\afailure\x18\x03 \x01(\v2\x12.weft.link.FailureR\afailure\"\xa4\x01\n" +
+	"\tTaskState\x126\n" +
+	"\toperators\x18\x01 \x03(\v2\x18.weft.link.OperatorStateR\toperators\x12\x14\n" +
+	"\x05files\x18\x02 \x03(\tR\x05files\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x123\n" +
+	"\bchannels\x18\x04 \x03(\v2\x17.weft.link.ChannelStateR\bchannels\"Z\n" +
+	"\rOperatorState\x12\x1a\n" +
+	"\boperator\x18\x01 \x01(\fR\boperator\x12-\n" +
+	"\x06states\x18\x02 \x03(\v2\x15.weft.link.NamedStateR\x06states\"\xa5\x01\n" +
+	"\n" +
+	"NamedState\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\x05R\x04kind\x12\x1d\n" +
+	"\n" +
+	"key_schema\x18\x03 \x01(\fR\tkeySchema\x12!\n" +
+	"\fvalue_schema\x18\x04 \x01(\fR\vvalueSchema\x12-\n" +
+	"\x06blocks\x18\x05 \x03(\v2\x15.weft.link.StateBlockR\x06blocks\"z\n" +
+	"\n" +
+	"StateBlock\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\x05R\x05group\x12\x12\n" +
+	"\x04file\x18\x02 \x01(\x05R\x04file\x12\x16\n" +
+	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x16\n" +
+	"\x06length\x18\x04 \x01(\x03R\x06length\x12\x12\n" +
+	"\x04data\x18\x05 \x01(\fR\x04data\"\xa3\x01\n" +
+	"\fChannelState\x12\x12\n" +
+	"\x04edge\x18\x01 \x01(\x05R\x04edge\x12\x1a\n" +
+	"\bproducer\x18\x02 \x01(\x05R\bproducer\x12\x1a\n" +
+	"\bconsumer\x18\x03 \x01(\x05R\bconsumer\x12\x16\n" +
+	"\x06output\x18\x04 \x01(\bR\x06output\x12/\n" +
+	"\abatches\x18\x05 \x03(\v2\x15.weft.link.StateBlockR\abatches*\xac\x01\n" +
 	"\tJobStatus\x12\x10\n" +
 	"\fINITIALIZING\x10\x00\x12\v\n" +
 	"\aCREATED\x10\x01\x12\v\n" +
@@ -2811,112 +3976,148 @@ func file_link_linkpb_link_proto_rawDescGZIP() []byte {
 }
 
 var file_link_linkpb_link_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_link_linkpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_link_linkpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_link_linkpb_link_proto_goTypes = []any{
-	(JobStatus)(0),              // 0: weft.link.JobStatus
-	(ExecutionState)(0),         // 1: weft.link.ExecutionState
-	(*Version)(nil),             // 2: weft.link.Version
-	(*DriverHello)(nil),         // 3: weft.link.DriverHello
-	(*DriverWelcome)(nil),       // 4: weft.link.DriverWelcome
-	(*SubmitRequest)(nil),       // 5: weft.link.SubmitRequest
-	(*SubmitResponse)(nil),      // 6: weft.link.SubmitResponse
-	(*AwaitRequest)(nil),        // 7: weft.link.AwaitRequest
-	(*CancelRequest)(nil),       // 8: weft.link.CancelRequest
-	(*CancelResponse)(nil),      // 9: weft.link.CancelResponse
-	(*JobResult)(nil),           // 10: weft.link.JobResult
-	(*Failure)(nil),             // 11: weft.link.Failure
-	(*ToHost)(nil),              // 12: weft.link.ToHost
-	(*FromHost)(nil),            // 13: weft.link.FromHost
-	(*HostHello)(nil),           // 14: weft.link.HostHello
-	(*HostStart)(nil),           // 15: weft.link.HostStart
-	(*HostLimits)(nil),          // 16: weft.link.HostLimits
-	(*HostReady)(nil),           // 17: weft.link.HostReady
-	(*HostShutdown)(nil),        // 18: weft.link.HostShutdown
-	(*ExecutionID)(nil),         // 19: weft.link.ExecutionID
-	(*Deploy)(nil),              // 20: weft.link.Deploy
-	(*Task)(nil),                // 21: weft.link.Task
-	(*InputGate)(nil),           // 22: weft.link.InputGate
-	(*Channel)(nil),             // 23: weft.link.Channel
-	(*OutputEdge)(nil),          // 24: weft.link.OutputEdge
-	(*Coordinator)(nil),         // 25: weft.link.Coordinator
-	(*CancelTasks)(nil),         // 26: weft.link.CancelTasks
-	(*TaskUpdate)(nil),          // 27: weft.link.TaskUpdate
-	(*OperatorCommit)(nil),      // 28: weft.link.OperatorCommit
-	(*TaskIO)(nil),              // 29: weft.link.TaskIO
-	(*TaskMetrics)(nil),         // 30: weft.link.TaskMetrics
-	(*TaskMetric)(nil),          // 31: weft.link.TaskMetric
-	(*CoordinatorRequest)(nil),  // 32: weft.link.CoordinatorRequest
-	(*CoordinatorResponse)(nil), // 33: weft.link.CoordinatorResponse
-	(*Commit)(nil),              // 34: weft.link.Commit
-	(*CommitDone)(nil),          // 35: weft.link.CommitDone
-	(*HostExit)(nil),            // 36: weft.link.HostExit
-	nil,                         // 37: weft.link.DriverWelcome.ConfigEntry
-	nil,                         // 38: weft.link.JobResult.CountersEntry
-	nil,                         // 39: weft.link.HostStart.ConfigEntry
-	nil,                         // 40: weft.link.TaskUpdate.CountersEntry
-	nil,                         // 41: weft.link.TaskMetric.CountersEntry
-	(*graph.JobGraph)(nil),      // 42: weft.graph.JobGraph
+	(JobStatus)(0),               // 0: weft.link.JobStatus
+	(ExecutionState)(0),          // 1: weft.link.ExecutionState
+	(*Version)(nil),              // 2: weft.link.Version
+	(*DriverHello)(nil),          // 3: weft.link.DriverHello
+	(*DriverWelcome)(nil),        // 4: weft.link.DriverWelcome
+	(*SubmitRequest)(nil),        // 5: weft.link.SubmitRequest
+	(*SubmitResponse)(nil),       // 6: weft.link.SubmitResponse
+	(*AwaitRequest)(nil),         // 7: weft.link.AwaitRequest
+	(*CancelRequest)(nil),        // 8: weft.link.CancelRequest
+	(*CancelResponse)(nil),       // 9: weft.link.CancelResponse
+	(*JobResult)(nil),            // 10: weft.link.JobResult
+	(*Failure)(nil),              // 11: weft.link.Failure
+	(*ToHost)(nil),               // 12: weft.link.ToHost
+	(*FromHost)(nil),             // 13: weft.link.FromHost
+	(*HostHello)(nil),            // 14: weft.link.HostHello
+	(*HostStart)(nil),            // 15: weft.link.HostStart
+	(*HostLimits)(nil),           // 16: weft.link.HostLimits
+	(*HostReady)(nil),            // 17: weft.link.HostReady
+	(*HostShutdown)(nil),         // 18: weft.link.HostShutdown
+	(*ExecutionID)(nil),          // 19: weft.link.ExecutionID
+	(*Deploy)(nil),               // 20: weft.link.Deploy
+	(*Task)(nil),                 // 21: weft.link.Task
+	(*InputGate)(nil),            // 22: weft.link.InputGate
+	(*Channel)(nil),              // 23: weft.link.Channel
+	(*OutputEdge)(nil),           // 24: weft.link.OutputEdge
+	(*Coordinator)(nil),          // 25: weft.link.Coordinator
+	(*CloseCoordinators)(nil),    // 26: weft.link.CloseCoordinators
+	(*CancelTasks)(nil),          // 27: weft.link.CancelTasks
+	(*TaskUpdate)(nil),           // 28: weft.link.TaskUpdate
+	(*OperatorCommit)(nil),       // 29: weft.link.OperatorCommit
+	(*TaskIO)(nil),               // 30: weft.link.TaskIO
+	(*TaskMetrics)(nil),          // 31: weft.link.TaskMetrics
+	(*TaskMetric)(nil),           // 32: weft.link.TaskMetric
+	(*CoordinatorRequest)(nil),   // 33: weft.link.CoordinatorRequest
+	(*CoordinatorResponse)(nil),  // 34: weft.link.CoordinatorResponse
+	(*Commit)(nil),               // 35: weft.link.Commit
+	(*CommitDone)(nil),           // 36: weft.link.CommitDone
+	(*HostExit)(nil),             // 37: weft.link.HostExit
+	(*CheckpointOptions)(nil),    // 38: weft.link.CheckpointOptions
+	(*TriggerCheckpoint)(nil),    // 39: weft.link.TriggerCheckpoint
+	(*SnapshotCoordinators)(nil), // 40: weft.link.SnapshotCoordinators
+	(*CoordinatorSnapshots)(nil), // 41: weft.link.CoordinatorSnapshots
+	(*CoordinatorSnapshot)(nil),  // 42: weft.link.CoordinatorSnapshot
+	(*CheckpointNotice)(nil),     // 43: weft.link.CheckpointNotice
+	(*CheckpointAck)(nil),        // 44: weft.link.CheckpointAck
+	(*CheckpointDecline)(nil),    // 45: weft.link.CheckpointDecline
+	(*TaskState)(nil),            // 46: weft.link.TaskState
+	(*OperatorState)(nil),        // 47: weft.link.OperatorState
+	(*NamedState)(nil),           // 48: weft.link.NamedState
+	(*StateBlock)(nil),           // 49: weft.link.StateBlock
+	(*ChannelState)(nil),         // 50: weft.link.ChannelState
+	nil,                          // 51: weft.link.DriverWelcome.ConfigEntry
+	nil,                          // 52: weft.link.JobResult.CountersEntry
+	nil,                          // 53: weft.link.HostStart.ConfigEntry
+	nil,                          // 54: weft.link.TaskUpdate.CountersEntry
+	nil,                          // 55: weft.link.TaskMetric.CountersEntry
+	(*graph.JobGraph)(nil),       // 56: weft.graph.JobGraph
 }
 var file_link_linkpb_link_proto_depIdxs = []int32{
 	2,  // 0: weft.link.DriverHello.version:type_name -> weft.link.Version
 	2,  // 1: weft.link.DriverWelcome.version:type_name -> weft.link.Version
-	37, // 2: weft.link.DriverWelcome.config:type_name -> weft.link.DriverWelcome.ConfigEntry
-	42, // 3: weft.link.SubmitRequest.graph:type_name -> weft.graph.JobGraph
+	51, // 2: weft.link.DriverWelcome.config:type_name -> weft.link.DriverWelcome.ConfigEntry
+	56, // 3: weft.link.SubmitRequest.graph:type_name -> weft.graph.JobGraph
 	0,  // 4: weft.link.JobResult.status:type_name -> weft.link.JobStatus
-	38, // 5: weft.link.JobResult.counters:type_name -> weft.link.JobResult.CountersEntry
+	52, // 5: weft.link.JobResult.counters:type_name -> weft.link.JobResult.CountersEntry
 	11, // 6: weft.link.JobResult.failure:type_name -> weft.link.Failure
 	15, // 7: weft.link.ToHost.start:type_name -> weft.link.HostStart
 	20, // 8: weft.link.ToHost.deploy:type_name -> weft.link.Deploy
-	26, // 9: weft.link.ToHost.cancel:type_name -> weft.link.CancelTasks
-	32, // 10: weft.link.ToHost.coordinator_request:type_name -> weft.link.CoordinatorRequest
-	33, // 11: weft.link.ToHost.coordinator_response:type_name -> weft.link.CoordinatorResponse
-	34, // 12: weft.link.ToHost.commit:type_name -> weft.link.Commit
+	27, // 9: weft.link.ToHost.cancel:type_name -> weft.link.CancelTasks
+	33, // 10: weft.link.ToHost.coordinator_request:type_name -> weft.link.CoordinatorRequest
+	34, // 11: weft.link.ToHost.coordinator_response:type_name -> weft.link.CoordinatorResponse
+	35, // 12: weft.link.ToHost.commit:type_name -> weft.link.Commit
 	18, // 13: weft.link.ToHost.shutdown:type_name -> weft.link.HostShutdown
 	16, // 14: weft.link.ToHost.limits:type_name -> weft.link.HostLimits
-	14, // 15: weft.link.FromHost.hello:type_name -> weft.link.HostHello
-	17, // 16: weft.link.FromHost.ready:type_name -> weft.link.HostReady
-	27, // 17: weft.link.FromHost.task:type_name -> weft.link.TaskUpdate
-	32, // 18: weft.link.FromHost.coordinator_request:type_name -> weft.link.CoordinatorRequest
-	33, // 19: weft.link.FromHost.coordinator_response:type_name -> weft.link.CoordinatorResponse
-	35, // 20: weft.link.FromHost.commit_done:type_name -> weft.link.CommitDone
-	11, // 21: weft.link.FromHost.failed:type_name -> weft.link.Failure
-	30, // 22: weft.link.FromHost.metrics:type_name -> weft.link.TaskMetrics
-	36, // 23: weft.link.FromHost.exit:type_name -> weft.link.HostExit
-	2,  // 24: weft.link.HostHello.version:type_name -> weft.link.Version
-	42, // 25: weft.link.HostStart.graph:type_name -> weft.graph.JobGraph
-	39, // 26: weft.link.HostStart.config:type_name -> weft.link.HostStart.ConfigEntry
-	21, // 27: weft.link.Deploy.tasks:type_name -> weft.link.Task
-	25, // 28: weft.link.Deploy.coordinators:type_name -> weft.link.Coordinator
-	19, // 29: weft.link.Task.id:type_name -> weft.link.ExecutionID
-	22, // 30: weft.link.Task.inputs:type_name -> weft.link.InputGate
-	24, // 31: weft.link.Task.outputs:type_name -> weft.link.OutputEdge
-	23, // 32: weft.link.InputGate.channels:type_name -> weft.link.Channel
-	19, // 33: weft.link.CancelTasks.ids:type_name -> weft.link.ExecutionID
-	19, // 34: weft.link.TaskUpdate.id:type_name -> weft.link.ExecutionID
-	1,  // 35: weft.link.TaskUpdate.state:type_name -> weft.link.ExecutionState
-	11, // 36: weft.link.TaskUpdate.failure:type_name -> weft.link.Failure
-	28, // 37: weft.link.TaskUpdate.commits:type_name -> weft.link.OperatorCommit
-	40, // 38: weft.link.TaskUpdate.counters:type_name -> weft.link.TaskUpdate.CountersEntry
-	29, // 39: weft.link.TaskUpdate.io:type_name -> weft.link.TaskIO
-	31, // 40: weft.link.TaskMetrics.tasks:type_name -> weft.link.TaskMetric
-	19, // 41: weft.link.TaskMetric.id:type_name -> weft.link.ExecutionID
-	29, // 42: weft.link.TaskMetric.io:type_name -> weft.link.TaskIO
-	41, // 43: weft.link.TaskMetric.counters:type_name -> weft.link.TaskMetric.CountersEntry
-	3,  // 44: weft.link.DriverLink.Hello:input_type -> weft.link.DriverHello
-	5,  // 45: weft.link.DriverLink.Submit:input_type -> weft.link.SubmitRequest
-	7,  // 46: weft.link.DriverLink.Await:input_type -> weft.link.AwaitRequest
-	8,  // 47: weft.link.DriverLink.Cancel:input_type -> weft.link.CancelRequest
-	13, // 48: weft.link.HostLink.Attach:input_type -> weft.link.FromHost
-	4,  // 49: weft.link.DriverLink.Hello:output_type -> weft.link.DriverWelcome
-	6,  // 50: weft.link.DriverLink.Submit:output_type -> weft.link.SubmitResponse
-	10, // 51: weft.link.DriverLink.Await:output_type -> weft.link.JobResult
-	9,  // 52: weft.link.DriverLink.Cancel:output_type -> weft.link.CancelResponse
-	12, // 53: weft.link.HostLink.Attach:output_type -> weft.link.ToHost
-	49, // [49:54] is the sub-list for method output_type
-	44, // [44:49] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	39, // 15: weft.link.ToHost.trigger_checkpoint:type_name -> weft.link.TriggerCheckpoint
+	40, // 16: weft.link.ToHost.snapshot_coordinators:type_name -> weft.link.SnapshotCoordinators
+	43, // 17: weft.link.ToHost.checkpoint_notice:type_name -> weft.link.CheckpointNotice
+	26, // 18: weft.link.ToHost.close_coordinators:type_name -> weft.link.CloseCoordinators
+	14, // 19: weft.link.FromHost.hello:type_name -> weft.link.HostHello
+	17, // 20: weft.link.FromHost.ready:type_name -> weft.link.HostReady
+	28, // 21: weft.link.FromHost.task:type_name -> weft.link.TaskUpdate
+	33, // 22: weft.link.FromHost.coordinator_request:type_name -> weft.link.CoordinatorRequest
+	34, // 23: weft.link.FromHost.coordinator_response:type_name -> weft.link.CoordinatorResponse
+	36, // 24: weft.link.FromHost.commit_done:type_name -> weft.link.CommitDone
+	11, // 25: weft.link.FromHost.failed:type_name -> weft.link.Failure
+	31, // 26: weft.link.FromHost.metrics:type_name -> weft.link.TaskMetrics
+	37, // 27: weft.link.FromHost.exit:type_name -> weft.link.HostExit
+	44, // 28: weft.link.FromHost.checkpoint_ack:type_name -> weft.link.CheckpointAck
+	45, // 29: weft.link.FromHost.checkpoint_decline:type_name -> weft.link.CheckpointDecline
+	41, // 30: weft.link.FromHost.coordinator_snapshots:type_name -> weft.link.CoordinatorSnapshots
+	2,  // 31: weft.link.HostHello.version:type_name -> weft.link.Version
+	56, // 32: weft.link.HostStart.graph:type_name -> weft.graph.JobGraph
+	53, // 33: weft.link.HostStart.config:type_name -> weft.link.HostStart.ConfigEntry
+	21, // 34: weft.link.Deploy.tasks:type_name -> weft.link.Task
+	25, // 35: weft.link.Deploy.coordinators:type_name -> weft.link.Coordinator
+	19, // 36: weft.link.Task.id:type_name -> weft.link.ExecutionID
+	22, // 37: weft.link.Task.inputs:type_name -> weft.link.InputGate
+	24, // 38: weft.link.Task.outputs:type_name -> weft.link.OutputEdge
+	46, // 39: weft.link.Task.restore:type_name -> weft.link.TaskState
+	23, // 40: weft.link.InputGate.channels:type_name -> weft.link.Channel
+	19, // 41: weft.link.CancelTasks.ids:type_name -> weft.link.ExecutionID
+	19, // 42: weft.link.TaskUpdate.id:type_name -> weft.link.ExecutionID
+	1,  // 43: weft.link.TaskUpdate.state:type_name -> weft.link.ExecutionState
+	11, // 44: weft.link.TaskUpdate.failure:type_name -> weft.link.Failure
+	29, // 45: weft.link.TaskUpdate.commits:type_name -> weft.link.OperatorCommit
+	54, // 46: weft.link.TaskUpdate.counters:type_name -> weft.link.TaskUpdate.CountersEntry
+	30, // 47: weft.link.TaskUpdate.io:type_name -> weft.link.TaskIO
+	46, // 48: weft.link.TaskUpdate.final_state:type_name -> weft.link.TaskState
+	32, // 49: weft.link.TaskMetrics.tasks:type_name -> weft.link.TaskMetric
+	19, // 50: weft.link.TaskMetric.id:type_name -> weft.link.ExecutionID
+	30, // 51: weft.link.TaskMetric.io:type_name -> weft.link.TaskIO
+	55, // 52: weft.link.TaskMetric.counters:type_name -> weft.link.TaskMetric.CountersEntry
+	38, // 53: weft.link.TriggerCheckpoint.options:type_name -> weft.link.CheckpointOptions
+	19, // 54: weft.link.TriggerCheckpoint.sources:type_name -> weft.link.ExecutionID
+	42, // 55: weft.link.CoordinatorSnapshots.snapshots:type_name -> weft.link.CoordinatorSnapshot
+	19, // 56: weft.link.CheckpointAck.id:type_name -> weft.link.ExecutionID
+	46, // 57: weft.link.CheckpointAck.state:type_name -> weft.link.TaskState
+	29, // 58: weft.link.CheckpointAck.commits:type_name -> weft.link.OperatorCommit
+	19, // 59: weft.link.CheckpointDecline.id:type_name -> weft.link.ExecutionID
+	11, // 60: weft.link.CheckpointDecline.failure:type_name -> weft.link.Failure
+	47, // 61: weft.link.TaskState.operators:type_name -> weft.link.OperatorState
+	50, // 62: weft.link.TaskState.channels:type_name -> weft.link.ChannelState
+	48, // 63: weft.link.OperatorState.states:type_name -> weft.link.NamedState
+	49, // 64: weft.link.NamedState.blocks:type_name -> weft.link.StateBlock
+	49, // 65: weft.link.ChannelState.batches:type_name -> weft.link.StateBlock
+	3,  // 66: weft.link.DriverLink.Hello:input_type -> weft.link.DriverHello
+	5,  // 67: weft.link.DriverLink.Submit:input_type -> weft.link.SubmitRequest
+	7,  // 68: weft.link.DriverLink.Await:input_type -> weft.link.AwaitRequest
+	8,  // 69: weft.link.DriverLink.Cancel:input_type -> weft.link.CancelRequest
+	13, // 70: weft.link.HostLink.Attach:input_type -> weft.link.FromHost
+	4,  // 71: weft.link.DriverLink.Hello:output_type -> weft.link.DriverWelcome
+	6,  // 72: weft.link.DriverLink.Submit:output_type -> weft.link.SubmitResponse
+	10, // 73: weft.link.DriverLink.Await:output_type -> weft.link.JobResult
+	9,  // 74: weft.link.DriverLink.Cancel:output_type -> weft.link.CancelResponse
+	12, // 75: weft.link.HostLink.Attach:output_type -> weft.link.ToHost
+	71, // [71:76] is the sub-list for method output_type
+	66, // [66:71] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_link_linkpb_link_proto_init() }
@@ -2933,6 +4134,10 @@ func file_link_linkpb_link_proto_init() {
 		(*ToHost_Commit)(nil),
 		(*ToHost_Shutdown)(nil),
 		(*ToHost_Limits)(nil),
+		(*ToHost_TriggerCheckpoint)(nil),
+		(*ToHost_SnapshotCoordinators)(nil),
+		(*ToHost_CheckpointNotice)(nil),
+		(*ToHost_CloseCoordinators)(nil),
 	}
 	file_link_linkpb_link_proto_msgTypes[11].OneofWrappers = []any{
 		(*FromHost_Hello)(nil),
@@ -2944,6 +4149,9 @@ func file_link_linkpb_link_proto_init() {
 		(*FromHost_Failed)(nil),
 		(*FromHost_Metrics)(nil),
 		(*FromHost_Exit)(nil),
+		(*FromHost_CheckpointAck)(nil),
+		(*FromHost_CheckpointDecline)(nil),
+		(*FromHost_CoordinatorSnapshots)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2951,7 +4159,7 @@ func file_link_linkpb_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_link_linkpb_link_proto_rawDesc), len(file_link_linkpb_link_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   40,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -281,9 +281,10 @@ type coordinator struct {
 func (c *coordinator) Handle(subtask int, request []byte) ([]byte, error) {
 	return c.handle(subtask, request)
 }
-func (c *coordinator) Lost(int) error              { return nil }
-func (c *coordinator) Commit(parts [][]byte) error { return c.commit(parts) }
-func (c *coordinator) Close() error                { c.closed.Add(1); return nil }
+func (c *coordinator) Lost(int) error               { return nil }
+func (*coordinator) Snapshot(int64) ([]byte, error) { return nil, nil }
+func (c *coordinator) Commit(parts [][]byte) error  { return c.commit(parts) }
+func (c *coordinator) Close() error                 { c.closed.Add(1); return nil }
 
 // relay does the JobMaster's part: requests go to the first worker, with numbers of its own, and answers back.
 func relay(t *testing.T, c *cluster, n int) {

@@ -42,6 +42,7 @@ type plan struct {
 
 type field struct {
 	name   string
+	was    []string // earlier names, of the tag weft:"was=..."
 	offset uintptr
 	plan   *plan
 }
@@ -112,7 +113,11 @@ func compileStruct(p *plan, t reflect.Type, path string, above []reflect.Type) e
 		if err != nil {
 			return err
 		}
-		p.fields = append(p.fields, field{f.Name, f.Offset, fp})
+		was, wrong := formerNames(f)
+		if wrong != "" {
+			return fmt.Errorf("%w: %s.%s: %s", ErrUnsupported, path, f.Name, wrong)
+		}
+		p.fields = append(p.fields, field{f.Name, was, f.Offset, fp})
 		p.plain = p.plain && fp.plain
 		p.pins = p.pins || fp.pins
 		if len(p.fields) > 1 {

@@ -192,8 +192,17 @@ func (p *plan) decodeSlice(v unsafe.Pointer, src []byte) ([]byte, error) {
 	n--
 	s := reflect.MakeSlice(p.typ, n, n)
 	base := s.UnsafePointer()
-	for i := range n {
-		if src, err = p.elem.decode(unsafe.Add(base, uintptr(i)*p.elem.size), src); err != nil {
+	size := p.elem.size
+	if p.elem.kind == kindFixed && !p.elem.hasBool() {
+		if uintptr(len(src))/size < uintptr(n) {
+			return nil, corrupt(p, "value")
+		}
+		copy(unsafe.Slice((*byte)(base), uintptr(n)*size), src)
+		out.Set(s)
+		return src[uintptr(n)*size:], nil
+	}
+	for i := 0; i < n && size > 0; i++ { // nothing is stored of values without size
+		if src, err = p.elem.decode(unsafe.Add(base, uintptr(i)*size), src); err != nil {
 			return nil, err
 		}
 	}

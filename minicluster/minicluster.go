@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"github.com/weftstream/weft/conf"
+	"github.com/weftstream/weft/filesystem"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/dispatcher"
@@ -35,6 +36,8 @@ type Config struct {
 	SlotsPerTaskManager int
 	// Build makes a job's StreamGraph again, as in a task host. Required.
 	Build host.Build
+	// Files are the file systems of checkpoints; may be nil.
+	Files *filesystem.Set
 	// Log may be nil: nothing is logged.
 	Log *slog.Logger
 	// TempDir is where directories of task hosts are made; "": the system's.
@@ -78,7 +81,7 @@ func New(c Config) (*MiniCluster, error) {
 		return nil, fmt.Errorf("start a MiniCluster: %w", err)
 	}
 	m := &MiniCluster{local: newTaskManagers(c), run: make(chan error, 1)}
-	config := jobmanager.Config{Name: "minicluster", Conf: c.Conf, Driver: m.local, Log: epoch, Logger: c.Log,
+	config := jobmanager.Config{Name: "minicluster", Conf: c.Conf, Driver: m.local, Log: epoch, Files: c.Files, Logger: c.Log,
 		Spec: resourcemanager.WorkerSpec{Slots: 1}}
 	if c.TaskManagers > 0 {
 		config.Driver, config.Spec.Slots = resourcemanager.StaticDriver{}, c.SlotsPerTaskManager

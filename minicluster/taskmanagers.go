@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/weftstream/weft/filesystem"
 	"github.com/weftstream/weft/runtime/host"
 	"github.com/weftstream/weft/runtime/resourcemanager"
 	"github.com/weftstream/weft/runtime/rpc"
@@ -55,7 +56,7 @@ func (t *taskManagers) start(slots int) (id string, err error) {
 		Data: l, DataAddress: l.Addr().String(), Log: log, ExitOnDisconnect: true,
 		SlotTimeout: -1, // slot.request.timeout is what ends the wait for slots
 		Starter: &taskmanager.InProcess{TempDir: t.c.TempDir, Options: func(taskmanager.HostSpec) host.Options {
-			return host.Options{Build: t.c.Build, Log: log}
+			return host.Options{Build: t.c.Build, Files: func() *filesystem.Set { return t.c.Files }, Log: log}
 		}},
 	})
 	if err != nil {

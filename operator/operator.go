@@ -84,6 +84,12 @@ type Coordinator interface {
 	Close() error
 }
 
+// Finisher is a Coordinator that wants to know that the job has finished: Finish is called behind the last Commit, and not
+// at all for a job that fails, is cancelled or is stopped.
+type Finisher interface {
+	Finish() error
+}
+
 // Factory makes the instance of an operator for one subtask. It may emit nothing yet.
 type Factory func(env *Env) (Operator, error)
 

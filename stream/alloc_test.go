@@ -62,6 +62,17 @@ var allocCases = map[string]func(s Stream[plain]){
 		KeyBy(s, func(p plain) int64 { return p.Key }).Window(Global()).TriggerCount(10).Purge().
 			Reduce(func(a, b plain) plain { a.Value += b.Value; return a })
 	},
+	"processing time": func(s Stream[plain]) {
+		KeyBy(s, func(p plain) int64 { return p.Key }).Window(Tumbling(time.Second).ProcessingTime()).
+			Reduce(func(a, b plain) plain { a.Value += b.Value; return a })
+	},
+	"processing session": func(s Stream[plain]) {
+		KeyBy(s, func(p plain) int64 { return p.Key }).Window(Session(time.Second).ProcessingTime()).
+			Reduce(func(a, b plain) plain { a.Value += b.Value; return a })
+	},
+	"window all": func(s Stream[plain]) {
+		s.WindowAll(Tumbling(time.Second)).Reduce(func(a, b plain) plain { a.Value += b.Value; return a })
+	},
 	"process": func(s Stream[plain]) {
 		Process(KeyBy(s, func(p plain) int64 { return p.Key }), func(rt *Runtime) *summing { return &summing{ValueState[int64](rt, "sum")} })
 	},

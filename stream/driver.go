@@ -66,7 +66,7 @@ func NewLocalDriver(o LocalOptions) *Driver {
 	d := newDriver(o.Configuration, o.Progress)
 	d.local = true
 	d.connect = func(c conf.Configuration, files *filesystem.Set) (executor, error) {
-		m, err := minicluster.New(minicluster.Config{Conf: c, Log: o.Log,
+		m, err := minicluster.New(minicluster.Config{Conf: c, Files: files, Log: o.Log,
 			Build: func(name string, params []byte) (*graph.StreamGraph, error) { return buildGraph(name, params, files) }})
 		if err != nil {
 			return nil, fmt.Errorf("start a cluster in this process: %w", err)

@@ -3,6 +3,7 @@ package stream
 import (
 	"reflect"
 	"slices"
+	"time"
 	"unsafe"
 
 	"github.com/weftstream/weft/codec"
@@ -64,6 +65,34 @@ func stringOffsets(t reflect.Type, at uintptr, to *[]uintptr) bool {
 		}
 	}
 	return len(*to) <= 64
+}
+
+// copierOf is a deep copy for a value of which a snapshot holds a shallow one; nil where a shallow copy is as good.
+func copierOf[T any](t *codec.Type[T]) func(*T) {
+	if !pointsToMutable(reflect.TypeFor[T]()) {
+		return nil
+	}
+	return t.Clone
+}
+
+// pointsToMutable says that a value of type t shares memory with its shallow copy that can be changed in place.
+func pointsToMutable(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Slice, reflect.Map, reflect.Pointer:
+		return true
+	case reflect.Array:
+		return pointsToMutable(t.Elem())
+	case reflect.Struct:
+		if t == reflect.TypeFor[time.Time]() {
+			return false
+		}
+		for i := range t.NumField() {
+			if pointsToMutable(t.Field(i).Type) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // keep makes *v own its strings.

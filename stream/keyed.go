@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"fmt"
+
 	"github.com/weftstream/weft/codec"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/operator"
@@ -69,8 +71,9 @@ func (s Keyed[K, T]) Reduce(f func(a, b T) T) Stream[T] {
 	}
 	typ := s.in.typ
 	n := e.node(at, "reduce", "Keyed Reduce", asType(typ), func(env *operator.Env) (operator.Operator, error) {
-		return &rolling[K, T]{forward: forwardTo(env), key: s.key, fold: reduceFold(f, typ),
-			table: state.NewTable[K, T](groupsOf(env), cloneOf(s.kt))}, nil
+		pairs, err := newPairCodec[K, T](rollingState, s.kt)
+		return &rolling[K, T]{forward: forwardTo(env), name: env.Name, key: s.key, fold: reduceFold(f, typ), groups: groupsOf(env), pairs: pairs,
+			table: newTable(groupsOf(env), cloneOf(s.kt), copierOf(typ))}, err
 	})
 	connectKeyed(s, n, 0)
 	return streamOf(e, n, typ)
@@ -78,9 +81,12 @@ func (s Keyed[K, T]) Reduce(f func(a, b T) T) Stream[T] {
 
 type rolling[K comparable, T any] struct {
 	forward
-	key   func(T) K
-	fold  fold[T, T]
-	table *state.Table[K, T]
+	name   string
+	key    func(T) K
+	fold   fold[T, T]
+	table  *state.Table[K, T]
+	groups state.Range
+	pairs  pairCodec[K, T]
 }
 
 func (o *rolling[K, T]) Input(int) operator.Input { return o }
@@ -94,4 +100,22 @@ func (o *rolling[K, T]) Batch(b operator.Batch) error {
 	}
 	v.H = v.H[:0]
 	return o.out.get().Batch(v)
+}
+
+// Snapshot freezes the results so far.
+func (o *rolling[K, T]) Snapshot(int64) (operator.StateSnapshot, error) {
+	return tableSnapshot(o.pairs, o.groups, o.table, everyTrigger{}, func(v *T, put func(*T)) { put(v) }), nil
+}
+
+// Restore goes on from the results so far.
+func (o *rolling[K, T]) Restore(r operator.StateReader) error {
+	err := o.pairs.read(r, func(h uint32, k K, v *T) error {
+		acc, _ := o.table.At(h, k)
+		*acc = *v
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reduce %q: %w", o.name, err)
+	}
+	return nil
 }

@@ -151,7 +151,7 @@ func runHost(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("take over data connections: %w", err), client.Close())
 	}
 	h := &configured{HostClient: client}
-	err = host.Run(ctx, h, host.Options{Build: h.build, Version: link.ThisVersion(), Data: dataListener{data}, Process: true,
+	err = host.Run(ctx, h, host.Options{Build: h.build, Files: func() *filesystem.Set { return h.files }, Version: link.ThisVersion(), Data: dataListener{data}, Process: true,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if h.files != nil {
 		err = errors.Join(err, h.files.Close())

@@ -15,15 +15,16 @@ type Runtime struct {
 	// Subtask is the index of the subtask, 0 <= Subtask < Parallelism; -1 in a coordinator.
 	Subtask, Parallelism int
 
-	env   *operator.Env
-	files *filesystem.Set
-	state *keyedState // nil where state has no key to belong to
-	errs  []error     // mistakes made in open
+	env      *operator.Env
+	files    *filesystem.Set
+	restored bool
+	state    *keyedState // nil where state has no key to belong to
+	errs     []error     // mistakes made in open
 }
 
 // runtime makes the Runtime of an operator instance of e's graph.
 func (e *Env) runtime(env *operator.Env) *Runtime {
-	return &Runtime{Subtask: env.Subtask, Parallelism: env.Parallelism, env: env, files: e.files}
+	return &Runtime{Subtask: env.Subtask, Parallelism: env.Parallelism, env: env, files: e.files, restored: env.Snapshot != nil}
 }
 
 // NewRuntime makes a Runtime by hand, for testing a Source or Sink without a job. Package streamtest has a simpler way.
@@ -33,6 +34,9 @@ func NewRuntime(env *operator.Env, files *filesystem.Set) *Runtime {
 
 // Counter is a number that only grows. Safe for concurrent use.
 type Counter = operator.Counter
+
+// Restored says, on a coordinator task, that the job starts from a checkpoint or savepoint, its own or another's.
+func (rt *Runtime) Restored() bool { return rt.restored }
 
 // Counter returns the operator's counter of that name: a metric, and summed over all subtasks and operators into Result.
 func (rt *Runtime) Counter(name string) *Counter { return rt.env.Runtime.Counter(name) }

@@ -1,7 +1,9 @@
 package stream
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/weftstream/weft/operator"
@@ -40,7 +42,9 @@ type SourceReader[T any] interface {
 	// Poll emits up to max records and never blocks for long. t is NoTime for records without an event time. emit copies
 	// the record. more is false when every split added so far has been read to its end.
 	Poll(max int, emit func(v *T, t Time)) (more bool, err error)
-	// Snapshot says where each open split stands, as splits that Add takes.
+	// Snapshot says where each open split stands, as splits that Add takes: at the barrier of a checkpoint, between two
+	// calls of Poll. What Poll emitted before is not read again after a restore, what it has not emitted yet is. The splits
+	// may be added to readers of other subtasks, in any order, and Add may follow Add without a Poll between them.
 	Snapshot() (splits [][]byte, err error)
 }
 
@@ -63,7 +67,7 @@ func From[T any](env *Env, s Source[T]) Stream[T] {
 		if err != nil {
 			return nil, err
 		}
-		return &splitCoordinator{sp: sp, given: map[int][][]byte{}}, nil
+		return &splitCoordinator{sp: sp, given: map[int][]givenSplit{}}, nil
 	}
 	return streamOf(e, n, typ)
 }
@@ -87,9 +91,18 @@ const (
 	answerEnd
 )
 
+// splitCoordinator keeps account of what it gave to whom until a checkpoint that holds it in the readers' state is
+// complete.
 type splitCoordinator struct {
 	sp    Splits
-	given map[int][][]byte // since the last checkpoint, by subtask
+	given map[int][]givenSplit // by subtask, in order
+	taken int64                // the last checkpoint that a snapshot was taken for
+}
+
+// givenSplit is a split that a reader got behind the coordinator's snapshot for checkpoint after, 0 for none.
+type givenSplit struct {
+	after int64
+	split []byte
 }
 
 func (c *splitCoordinator) Handle(subtask int, _ []byte) ([]byte, error) {
@@ -98,7 +111,7 @@ func (c *splitCoordinator) Handle(subtask int, _ []byte) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case split != nil:
-		c.given[subtask] = append(c.given[subtask], split)
+		c.given[subtask] = append(c.given[subtask], givenSplit{c.taken, split})
 		return append([]byte{answerSplit}, split...), nil
 	case more:
 		return []byte{answerLater}, nil
@@ -107,13 +120,38 @@ func (c *splitCoordinator) Handle(subtask int, _ []byte) ([]byte, error) {
 }
 
 func (c *splitCoordinator) Lost(subtask int) error {
-	c.sp.TakeBack(c.given[subtask])
+	lost := c.given[subtask]
+	if len(lost) == 0 {
+		return nil
+	}
+	splits := make([][]byte, len(lost))
+	for i, g := range lost {
+		splits[i] = g.split
+	}
 	delete(c.given, subtask)
+	c.sp.TakeBack(splits)
 	return nil
 }
 
-// Snapshot ends the time of what was assigned so far: it is the readers' from here on.
-func (c *splitCoordinator) Snapshot(int64) ([]byte, error) { return c.sp.Snapshot() }
+// Snapshot is behind all answers given so far: what they assigned is in the readers' state of this checkpoint.
+func (c *splitCoordinator) Snapshot(checkpoint int64) ([]byte, error) {
+	c.taken = checkpoint
+	return c.sp.Snapshot()
+}
+
+// CheckpointComplete forgets what is in the readers' state for good.
+func (c *splitCoordinator) CheckpointComplete(id int64) error {
+	for subtask, list := range c.given {
+		list = slices.DeleteFunc(list, func(g givenSplit) bool { return g.after < id })
+		if c.given[subtask] = list; len(list) == 0 {
+			delete(c.given, subtask)
+		}
+	}
+	return nil
+}
+
+// CheckpointAborted keeps everything: a later checkpoint holds it, too.
+func (c *splitCoordinator) CheckpointAborted(int64) error { return nil }
 
 func (c *splitCoordinator) Commit([][]byte) error { return nil }
 func (c *splitCoordinator) Close() error          { return closeIt(c.sp) }
@@ -168,6 +206,36 @@ func openSource[T any](env *operator.Env, rt *Runtime, s Source[T]) (operator.Op
 func (o *sourceOperator[T]) Input(int) operator.Input   { return nil }
 func (o *sourceOperator[T]) ProcessingTime(int64) error { return nil }
 func (o *sourceOperator[T]) Close() error               { return closeIt(o.r) }
+
+// splitState is the state of a source: the open splits of a reader, a block each.
+const splitState = "_splits"
+
+// Snapshot keeps the open splits. That a reader has come to its end is not kept: after a restore it asks again, and the
+// coordinator, whose own snapshot is as old, says so again. So splits can go to other subtasks.
+func (o *sourceOperator[T]) Snapshot(int64) (operator.StateSnapshot, error) {
+	if o.err != nil {
+		return nil, o.err
+	}
+	splits, err := o.r.Snapshot()
+	if err != nil {
+		return nil, fmt.Errorf("snapshot of source %q: %w", o.env.Name, err)
+	}
+	return listSnapshot(splitState, splits), nil
+}
+
+// Restore gives the reader the splits that were open.
+func (o *sourceOperator[T]) Restore(r operator.StateReader) error {
+	for b, err := range r.Blocks(splitState) {
+		if err == nil {
+			err = o.r.Add(bytes.Clone(b.Data))
+		}
+		if err != nil {
+			return fmt.Errorf("restore source %q: %w", o.env.Name, err)
+		}
+		o.reading = true
+	}
+	return nil
+}
 
 // Poll reads a batch, or asks for a split when the reader has none.
 func (o *sourceOperator[T]) Poll() (time.Duration, bool, error) {

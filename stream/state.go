@@ -25,6 +25,16 @@ type slotState interface {
 	grow(n int)
 	// expire clears slot when its time to live is over at now.
 	expire(slot int32, now int64)
+	// label is the state's name.
+	label() string
+	// schemas are those of the values and, with a time to live, says that there are times of expiry.
+	schema() (value []byte, expires bool, err error)
+	// encode appends the value of slot, if there is one.
+	encode(dst []byte, slot int32) ([]byte, bool)
+	expiry(slot int32) int64
+	// reader makes what fills slots from values of a schema; setExpiry follows for each.
+	reader(schema []byte) (func(slot int32, src []byte) (rest []byte, err error), error)
+	setExpiry(slot int32, at int64)
 }
 
 // StateOption changes a state.
@@ -36,6 +46,8 @@ func TTL(d time.Duration) StateOption { return StateOption{ttl: d} }
 // cells holds a state's values by slot.
 type cells[V any] struct {
 	ks      *keyedState
+	name    string
+	typ     *codec.Type[V] // nil if V has no codec, which is an error that stops the task
 	vals    []V
 	set     []bool
 	ttl     int64
@@ -44,7 +56,8 @@ type cells[V any] struct {
 
 // bind registers a state with its operator. A mistake is kept in rt and stops the task before its first record.
 func bind[V any](rt *Runtime, what, name string, opts []StateOption, kept ...func() error) *cells[V] {
-	c := &cells[V]{ks: rt.state}
+	c := &cells[V]{ks: rt.state, name: name}
+	c.typ, _ = codec.Of[V]()
 	if c.ks == nil {
 		rt.fail("%s(%q): state belongs to a key; it can be had in the open function of Process and CoProcess only", what, name)
 		c.ks = &keyedState{live: make([]int32, 1), names: map[string]bool{}, now: func() int64 { return 0 }}

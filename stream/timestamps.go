@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/weftstream/weft/operator"
@@ -14,6 +15,9 @@ type timeSpec struct{ late, idle time.Duration }
 // OutOfOrder lets records be up to d behind the latest: the watermark stays d behind. Default 0.
 func OutOfOrder(d time.Duration) TimeOption { return TimeOption{func(s *timeSpec) { s.late = d }} }
 
+// Monotonous says that timestamps never go back in a subtask; it is OutOfOrder(0), the default.
+func Monotonous() TimeOption { return OutOfOrder(0) }
+
 // Idle says that a subtask without records for d of processing time doesn't hold back the watermark of the others.
 // Default 0: it does, for ever.
 func Idle(d time.Duration) TimeOption { return TimeOption{func(s *timeSpec) { s.idle = d }} }
@@ -21,10 +25,36 @@ func Idle(d time.Duration) TimeOption { return TimeOption{func(s *timeSpec) { s.
 // Timestamps gives records their event time and makes watermarks from it: after each batch, the highest time seen less
 // what OutOfOrder allows. Watermarks from before this operator are dropped, except for the one at the end of the input.
 func (s Stream[T]) Timestamps(at func(T) Time, o ...TimeOption) Stream[T] {
+	return s.timestamps(caller(), "Timestamps", at, nil, o)
+}
+
+// Watermarks makes the watermarks of one subtask from the records that it sees. The watermark that an operator has after
+// a batch is the highest that was returned.
+type Watermarks interface {
+	// Record is called for every record, with its event time. It returns the watermark that holds behind the record, or
+	// NoTime where there is nothing new to say; what it returns may take effect a few records later.
+	Record(t Time) Time
+	// Periodic is called every 200 ms of processing time, also when there are no records. It returns like Record.
+	Periodic(now Time) Time
+}
+
+// TimestampsWith is Timestamps with watermarks of the program's own making; open makes the generator of a subtask.
+// OutOfOrder doesn't apply.
+func (s Stream[T]) TimestampsWith(at func(T) Time, open func(rt *Runtime) Watermarks, o ...TimeOption) Stream[T] {
 	line := caller()
-	e := s.env.check(line, "Timestamps")
+	if open == nil {
+		s.env.check(line, "TimestampsWith").fail(line, "TimestampsWith with a nil generator")
+	}
+	return s.timestamps(line, "TimestampsWith", at, open, o)
+}
+
+// periodicMS is how often Watermarks.Periodic is called (pipeline.auto-watermark-interval in Flink).
+const periodicMS = 200
+
+func (s Stream[T]) timestamps(line, what string, at func(T) Time, open func(rt *Runtime) Watermarks, o []TimeOption) Stream[T] {
+	e := s.env.check(line, what)
 	if at == nil {
-		e.fail(line, "Timestamps with a nil function")
+		e.fail(line, "%s with a nil function", what)
 	}
 	var spec timeSpec
 	for _, opt := range o {
@@ -33,7 +63,7 @@ func (s Stream[T]) Timestamps(at func(T) Time, o ...TimeOption) Stream[T] {
 		}
 	}
 	if spec.late < 0 || spec.idle < 0 {
-		e.fail(line, "Timestamps with a negative duration")
+		e.fail(line, "%s with a negative duration", what)
 	}
 	n := e.node(line, "timestamps", "Timestamps/Watermarks", asType(s.typ), func(env *operator.Env) (operator.Operator, error) {
 		o := &timestamps[T]{forward: forwardTo(env), at: at, late: spec.late.Milliseconds(), idle: spec.idle.Milliseconds(),
@@ -42,7 +72,20 @@ func (s Stream[T]) Timestamps(at func(T) Time, o ...TimeOption) Stream[T] {
 			o.active = env.Runtime.Now()
 			env.Runtime.WakeAt(o.active + o.idle)
 		}
-		return o, nil
+		if open == nil {
+			return o, nil
+		}
+		rt := e.runtime(env)
+		g := &generated[T]{timestamps: o, gen: open(rt)}
+		if err := rt.opened(); err != nil {
+			return nil, err
+		}
+		if g.gen == nil {
+			return nil, fmt.Errorf("open %q: the function given to TimestampsWith returned no generator", env.Name)
+		}
+		g.due = env.Runtime.Now() + periodicMS
+		env.Runtime.WakeAt(g.due)
+		return g, nil
 	})
 	connect(s, n, 0)
 	return streamOf(e, n, s.typ)
@@ -78,12 +121,7 @@ func (o *timestamps[T]) Batch(b operator.Batch) error {
 		high = max(high, t)
 	}
 	o.high, o.ts = high, ts
-	// The batch keeps its own slice: it goes back to whoever made it.
-	own := v.TS
-	v.TS, v.H = ts, v.H[:0]
-	err := o.out.get().Batch(v)
-	v.TS = own[:0]
-	if err != nil {
+	if err := o.pass(v, ts); err != nil {
 		return err
 	}
 	if mark := high - o.late - 1; mark > o.mark && high > operator.NoWatermark+o.late {
@@ -91,6 +129,15 @@ func (o *timestamps[T]) Batch(b operator.Batch) error {
 		return o.out.get().Watermark(mark)
 	}
 	return nil
+}
+
+// pass hands on the records of v with the times ts. The batch keeps its own slice: it goes back to whoever made it.
+func (o *timestamps[T]) pass(v *operator.Vec[T], ts []int64) error {
+	own := v.TS
+	v.TS, v.H = ts, v.H[:0]
+	err := o.out.get().Batch(v)
+	v.TS = own[:0]
+	return err
 }
 
 // awake notes that there are records.
@@ -126,4 +173,66 @@ func (o *timestamps[T]) Watermark(t int64) error {
 	}
 	o.mark = t
 	return o.out.get().Watermark(t)
+}
+
+// generated makes watermarks by a generator of the program's.
+type generated[T any] struct {
+	*timestamps[T]
+	gen Watermarks
+	due int64 // Periodic is, at this processing time
+}
+
+func (o *generated[T]) Input(int) operator.Input { return o }
+
+func (o *generated[T]) Batch(b operator.Batch) error {
+	v := b.(*operator.Vec[T])
+	if len(v.V) == 0 {
+		return nil
+	}
+	if o.idle > 0 {
+		if err := o.awake(); err != nil {
+			return err
+		}
+	}
+	mark := NoTime
+	o.ts = grown(o.ts, len(v.V))
+	for i := range v.V {
+		t := o.at(v.V[i])
+		o.ts[i] = int64(t)
+		mark = max(mark, o.gen.Record(t))
+	}
+	if err := o.pass(v, o.ts); err != nil {
+		return err
+	}
+	return o.reach(mark)
+}
+
+// reach passes a generator's watermark on if it is higher than the last.
+func (o *generated[T]) reach(t Time) error {
+	if mark := int64(t); mark > o.mark && mark > operator.IdleWatermark {
+		o.mark = mark
+		return o.out.get().Watermark(mark)
+	}
+	return nil
+}
+
+func (o *generated[T]) ProcessingTime(now int64) error {
+	if err := o.timestamps.ProcessingTime(now); err != nil {
+		return err
+	}
+	if o.mark == operator.MaxWatermark {
+		return nil
+	}
+	if now >= o.due {
+		if mark := o.gen.Periodic(Time(now)); int64(mark) > o.mark {
+			// A watermark says that this subtask is not idle.
+			o.asleep, o.active = false, now
+			if err := o.reach(mark); err != nil {
+				return err
+			}
+		}
+		o.due = now + periodicMS
+	}
+	o.out.rt.WakeAt(o.due)
+	return nil
 }

@@ -29,6 +29,7 @@ type Assigner struct {
 	size   time.Duration // of a tumbling or sliding window; the gap of a session
 	slide  time.Duration
 	offset time.Duration
+	proc   bool // of processing time
 }
 
 // Tumbling are windows of one size that follow each other, aligned to the epoch: [n·size, (n+1)·size).
@@ -56,6 +57,14 @@ func (a Assigner) Offset(d time.Duration) Assigner {
 	return a
 }
 
+// ProcessingTime makes tumbling, sliding and session windows of the time at which a record is processed instead of its
+// event time: they need no timestamps, nothing is late for them, and they fire when their end has come. Those that are
+// open when the input ends don't fire.
+func (a Assigner) ProcessingTime() Assigner {
+	a.proc = true
+	return a
+}
+
 // windowSpec is what doesn't depend on types.
 type windowSpec struct {
 	at       string
@@ -66,18 +75,25 @@ type windowSpec struct {
 	purge    bool
 	keep     time.Duration
 	keepN    int
+	every    time.Duration
+	everyOn  bool // every is of processing time
+	all      bool // not keyed by the user
 	used     bool
 }
 
 // String describes the windows to people.
 func (a Assigner) String() string {
+	text := a.kind.String() + " windows"
 	switch a.kind {
 	case tumbling:
-		return fmt.Sprintf("tumbling windows of %v", a.size)
+		text = fmt.Sprintf("tumbling windows of %v", a.size)
 	case sliding:
-		return fmt.Sprintf("sliding windows of %v every %v", a.size, a.slide)
+		text = fmt.Sprintf("sliding windows of %v every %v", a.size, a.slide)
 	}
-	return a.kind.String() + " windows"
+	if a.proc {
+		text += " of processing time"
+	}
+	return text
 }
 
 // Windowed is a keyed stream cut into windows. It becomes a stream again by Reduce, Aggregate or Apply.
@@ -93,8 +109,16 @@ type Windowed[K comparable, T any] struct {
 func (s Keyed[K, T]) Window(a Assigner) Windowed[K, T] {
 	at := caller()
 	e := s.in.env.check(at, "Window")
-	w := Windowed[K, T]{in: s, spec: &windowSpec{at: at, a: a}}
+	return windowed(e, at, s, windowSpec{at: at, a: a})
+}
+
+func windowed[K comparable, T any](e *Env, at string, s Keyed[K, T], spec windowSpec) Windowed[K, T] {
+	a := spec.a
+	w := Windowed[K, T]{in: s, spec: &spec}
 	e.windows = append(e.windows, w.spec)
+	if a.proc && (a.kind == global || a.kind == atEnd) {
+		e.fail(at, "ProcessingTime on %v windows: it is for tumbling, sliding and session windows", a.kind)
+	}
 	switch a.kind {
 	case tumbling, sliding:
 		if a.size < time.Millisecond || a.slide < time.Millisecond {
@@ -134,7 +158,7 @@ func (w Windowed[K, T]) AllowedLateness(d time.Duration) Windowed[K, T] {
 	if k := w.spec.a.kind; d < 0 || k == global || k == atEnd {
 		w.in.in.env.fail(at, "allowed lateness %v on a %v window: it is positive, and for tumbling, sliding and session windows", d, k)
 	}
-	return w
+	return w.onEventTime(at, "AllowedLateness")
 }
 
 // LateTo sends records that came too late to the side output t instead of dropping them.
@@ -145,6 +169,14 @@ func (w Windowed[K, T]) LateTo(t Tag[T]) Windowed[K, T] {
 		w.in.in.env.fail(at, "the tag of a side output needs a name: make it with stream.NewTag")
 	}
 	w.late = t
+	return w.onEventTime(at, "LateTo")
+}
+
+// onEventTime records a mistake for what windows of processing time don't have.
+func (w Windowed[K, T]) onEventTime(at, what string) Windowed[K, T] {
+	if w.spec.a.proc {
+		w.in.in.env.fail(at, "%s on %v: nothing is late in processing time", what, w.spec.a)
+	}
 	return w
 }
 
@@ -154,51 +186,6 @@ func (w Windowed[K, T]) onGlobal(at, what string) Windowed[K, T] {
 		w.in.in.env.fail(at, "%s on a %v window: it is for stream.Global()", what, w.spec.a.kind)
 	}
 	return w
-}
-
-// TriggerCount fires a global window at every n-th record of a key. The window keeps its contents unless Purge is set.
-func (w Windowed[K, T]) TriggerCount(n int) Windowed[K, T] {
-	at := caller()
-	if n < 1 {
-		w.in.in.env.check(at, "TriggerCount").fail(at, "TriggerCount(%d): at least 1", n)
-	}
-	return w.with(at, "TriggerCount", func(s *windowSpec) { s.count = n }).onGlobal(at, "TriggerCount")
-}
-
-// TriggerDelta fires a global window when d of the record that fired last (at first: of the first record) and the new one
-// is greater than over.
-func (w Windowed[K, T]) TriggerDelta(over float64, d func(last, v T) float64) Windowed[K, T] {
-	at := caller()
-	w = w.with(at, "TriggerDelta", func(*windowSpec) {})
-	if d == nil {
-		w.in.in.env.fail(at, "TriggerDelta with a nil function")
-	}
-	w.over, w.delta = over, d
-	return w.onGlobal(at, "TriggerDelta")
-}
-
-// Purge empties a global window after it has fired: TriggerCount(n).Purge() makes windows of n records.
-func (w Windowed[K, T]) Purge() Windowed[K, T] {
-	at := caller()
-	return w.with(at, "Purge", func(s *windowSpec) { s.purge = true }).onGlobal(at, "Purge")
-}
-
-// EvictTime lets a global window fire with only the records whose event time is less than keep behind the latest one's.
-func (w Windowed[K, T]) EvictTime(keep time.Duration) Windowed[K, T] {
-	at := caller()
-	if keep < time.Millisecond {
-		w.in.in.env.check(at, "EvictTime").fail(at, "EvictTime(%v): at least 1 ms", keep)
-	}
-	return w.with(at, "EvictTime", func(s *windowSpec) { s.keep = keep }).onGlobal(at, "EvictTime")
-}
-
-// EvictCount lets a global window fire with only the last n records.
-func (w Windowed[K, T]) EvictCount(n int) Windowed[K, T] {
-	at := caller()
-	if n < 1 {
-		w.in.in.env.check(at, "EvictCount").fail(at, "EvictCount(%d): at least 1", n)
-	}
-	return w.with(at, "EvictCount", func(s *windowSpec) { s.keepN = n }).onGlobal(at, "EvictCount")
 }
 
 // Pane says for which key and which window a result is. Global and AtEnd reach from NoTime to MaxTime.
@@ -217,7 +204,7 @@ func (w Windowed[K, T]) Reduce(f func(a, b T) T) Stream[T] {
 	}
 	typ := w.in.in.typ
 	return windowNode(w, at, typ, nil, func(rec *codec.Type[T]) windowFunc[K, T, T, T] {
-		return windowFunc[K, T, T, T]{fold: reduceFold(f, rec),
+		return windowFunc[K, T, T, T]{fold: reduceFold(f, rec), copy: copierOf(rec),
 			fire: func(_ Pane[K], a *T, to *collector[T], t int64) { to.add(*a, t) }}
 	})
 }
@@ -236,7 +223,7 @@ func Aggregate[K comparable, T, A, O any](w Windowed[K, T], add func(*A, T), out
 		e.fail(at, "sessions merge, so the accumulator needs a method: func (a *%T) Merge(o *%T)", zero, zero)
 	}
 	return windowNode(w, at, typeOf[O](e, at), acc, func(rec *codec.Type[T]) windowFunc[K, T, A, O] {
-		return windowFunc[K, T, A, O]{fold: aggregateFold(add, rec, acc),
+		return windowFunc[K, T, A, O]{fold: aggregateFold(add, rec, acc), copy: copierOf(acc),
 			fire: func(p Pane[K], a *A, to *collector[O], t int64) { to.add(out(p, a), t) }}
 	})
 }
@@ -273,6 +260,9 @@ func Apply[K comparable, T, O any](w Windowed[K, T], f func(p Pane[K], in iter.S
 // windowFunc is what a window does with its records: made per subtask.
 type windowFunc[K comparable, T, A, O any] struct {
 	fold fold[T, A]
+	// copy makes *a own what it points to and what is changed in place; nil where there is no such thing (records of
+	// Apply are only ever appended).
+	copy func(a *A)
 	// fire emits the results of *a at time t.
 	fire func(p Pane[K], a *A, to *collector[O], t int64)
 }
@@ -282,20 +272,23 @@ func windowNode[K comparable, T, A, O any](w Windowed[K, T], at string, out *cod
 	e := w.in.in.env
 	w.spec.used = true
 	s := *w.spec
-	if s.a.kind == global && s.count == 0 && w.delta == nil {
-		e.fail(at, "a global window without a trigger never fires: add TriggerCount or TriggerDelta, or use stream.AtEnd()")
+	if s.a.kind == global && s.count == 0 && s.every == 0 && w.delta == nil {
+		e.fail(at, "a global window without a trigger never fires: add TriggerCount, TriggerDelta or TriggerEvery, or use stream.AtEnd()")
 	}
 	kind := "window " + s.a.kind.String()
 	n := e.node(at, kind, "Window("+s.a.kind.String()+")", asType(out), func(env *operator.Env) (operator.Operator, error) {
 		switch fn := f(w.in.in.typ); s.a.kind {
 		case session:
-			return newSessionWindow(env, w, s, fn), nil
+			return newSessionWindow(env, w, s, fn)
 		case global:
-			return newGlobalWindow(env, w, s, fn), nil
+			return newGlobalWindow(env, w, s, fn)
 		default:
-			return newAlignedWindow(env, w, s, fn), nil
+			return newAlignedWindow(env, w, s, fn)
 		}
 	})
+	if s.all {
+		n.Parallelism = 1
+	}
 	if s.lateTo {
 		e.useTag(at, n, w.late.name, asType(w.in.in.typ))
 	}

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/weftstream/weft/operator"
@@ -17,27 +18,37 @@ type alignedWindow[K comparable, T, A, O any] struct {
 	last                          *paneTable[K, A]   // the one used last
 	free                          []*paneTable[K, A]
 	table                         func() *state.Table[K, A]
+	groups                        state.Range
+	pairs                         pairCodec[K, paneState[A]]
 }
 
 // paneTable is one open window.
 type paneTable[K comparable, A any] struct {
 	start, end int64 // [start, end)
-	fired      bool
-	accs       *state.Table[K, A]
+	// fired says that all keys have fired with what they held then, except those in again.
+	fired bool
+	accs  *state.Table[K, A]
+	// again holds, with their hashes, the keys of a fired window whose results are to come when the watermark gets to the
+	// window's end: after a restore it starts from the beginning. Nil otherwise.
+	again map[K]uint32
 }
 
 // maxFree bounds the tables kept for reuse.
 const maxFree = 8
 
-func newAlignedWindow[K comparable, T, A, O any](env *operator.Env, w Windowed[K, T], s windowSpec, fn windowFunc[K, T, A, O]) operator.Operator {
+func newAlignedWindow[K comparable, T, A, O any](env *operator.Env, w Windowed[K, T], s windowSpec, fn windowFunc[K, T, A, O]) (operator.Operator, error) {
+	pairs, err := newPairCodec[K, paneState[A]](windowState, w.in.kt)
+	if err != nil {
+		return nil, err
+	}
 	o := &alignedWindow[K, T, A, O]{windowBase: newWindowBase(env, w, s, fn), kind: s.a.kind, size: s.a.size.Milliseconds(),
-		slide: s.a.slide.Milliseconds(), offset: s.a.offset.Milliseconds(), lateness: s.lateness.Milliseconds()}
-	groups, clone := groupsOf(env), cloneOf(w.in.kt)
-	o.table = func() *state.Table[K, A] { return state.NewTable[K, A](groups, clone) }
+		slide: s.a.slide.Milliseconds(), offset: s.a.offset.Milliseconds(), lateness: s.lateness.Milliseconds(), groups: groupsOf(env), pairs: pairs}
+	clone := cloneOf(w.in.kt)
+	o.table = func() *state.Table[K, A] { return newTable(o.groups, clone, fn.copy) }
 	if o.kind == atEnd {
 		o.last = o.add(operator.NoWatermark, operator.MaxWatermark)
 	}
-	return o
+	return o, nil
 }
 
 func (o *alignedWindow[K, T, A, O]) Input(int) operator.Input { return o }
@@ -50,6 +61,9 @@ func (o *alignedWindow[K, T, A, O]) Batch(b operator.Batch) error {
 	if o.kind == atEnd {
 		o.all(v)
 		return nil
+	}
+	if o.proc {
+		o.fill(v)
 	}
 	if len(v.TS) == 0 {
 		return o.untimed()
@@ -95,8 +109,8 @@ func (o *alignedWindow[K, T, A, O]) assign(v *operator.Vec[T], i int, t int64) {
 		k := o.key(v.V[i])
 		acc, fresh := w.accs.At(v.H[i], k)
 		o.fn.fold.add(acc, &v.V[i], fresh)
-		if end-1 <= o.mark {
-			o.fn.fire(Pane[K]{k, Time(start), Time(end)}, acc, &o.out, end-1)
+		if w.fired {
+			o.fireLate(w, v.H[i], k, acc)
 		}
 	}
 	if late {
@@ -104,27 +118,50 @@ func (o *alignedWindow[K, T, A, O]) assign(v *operator.Vec[T], i int, t int64) {
 	}
 }
 
+// fireLate fires a window again for one key: at once, or in a restored window when the watermark is there.
+func (o *alignedWindow[K, T, A, O]) fireLate(w *paneTable[K, A], h uint32, k K, acc *A) {
+	if w.end-1 > o.mark {
+		w.fireAgain(h, o.kt.Clone(k))
+		return
+	}
+	o.fn.fire(Pane[K]{k, Time(w.start), Time(w.end)}, acc, &o.out, w.end-1)
+	if o.purge {
+		w.accs.Delete(h, k)
+	}
+}
+
+// fireAgain notes a key, which owns its strings, of a fired window.
+func (w *paneTable[K, A]) fireAgain(h uint32, k K) {
+	if w.again == nil {
+		w.again = map[K]uint32{}
+	}
+	w.again[k] = h
+}
+
 // at finds or opens a window.
 func (o *alignedWindow[K, T, A, O]) at(start, end int64) *paneTable[K, A] {
-	if o.last != nil && o.last.start == start {
+	if o.last != nil && o.last.start == start && o.last.end == end {
 		return o.last
 	}
+	o.last = o.find(start, end)
+	return o.last
+}
+
+// find is at for a window that isn't the last one. Windows are in the order of their ends; a restored program may have
+// other sizes than the one that began them.
+func (o *alignedWindow[K, T, A, O]) find(start, end int64) *paneTable[K, A] {
 	i, ok := slices.BinarySearchFunc(o.open, start, func(w *paneTable[K, A], s int64) int {
-		switch {
-		case w.start < s:
-			return -1
-		case w.start > s:
-			return 1
-		}
-		return 0
+		return cmp.Or(cmp.Compare(w.end, end), cmp.Compare(w.start, s))
 	})
 	if !ok {
 		w := o.add(start, end)
 		w.fired = end-1 <= o.mark
 		o.open = slices.Insert(o.open, i, w)
+		if o.proc {
+			o.env.Runtime.WakeAt(end)
+		}
 	}
-	o.last = o.open[i]
-	return o.last
+	return o.open[i]
 }
 
 // add makes a window, of a used table where there is one.
@@ -132,7 +169,7 @@ func (o *alignedWindow[K, T, A, O]) add(start, end int64) *paneTable[K, A] {
 	if n := len(o.free); n != 0 {
 		w := o.free[n-1]
 		o.free = o.free[:n-1]
-		w.start, w.end, w.fired = start, end, false
+		w.start, w.end, w.fired, w.again = start, end, false, nil
 		return w
 	}
 	return &paneTable[K, A]{start: start, end: end, accs: o.table()}
@@ -140,7 +177,7 @@ func (o *alignedWindow[K, T, A, O]) add(start, end int64) *paneTable[K, A] {
 
 // Watermark fires the windows that are complete, in the order of their ends, and drops those that no record can join.
 func (o *alignedWindow[K, T, A, O]) Watermark(t int64) error {
-	if t == operator.IdleWatermark {
+	if t == operator.IdleWatermark || o.proc {
 		return o.passMark(t)
 	}
 	o.mark = t
@@ -151,22 +188,76 @@ func (o *alignedWindow[K, T, A, O]) Watermark(t int64) error {
 		}
 		return o.passMark(t)
 	}
+	o.advance(t)
+	if !o.every.proc && o.every.passed(t) {
+		o.early()
+	}
+	return o.passMark(t)
+}
+
+// ProcessingTime does what is due by the clock.
+func (o *alignedWindow[K, T, A, O]) ProcessingTime(now int64) error {
+	if o.proc {
+		o.mark = max(o.mark, now-1)
+		o.advance(o.mark)
+		if len(o.open) != 0 {
+			o.env.Runtime.WakeAt(o.open[0].end)
+		}
+	}
+	if o.every.proc && o.every.passed(now) {
+		o.early()
+	}
+	o.wakeEvery()
+	return o.flush()
+}
+
+// advance fires what is complete at time t.
+func (o *alignedWindow[K, T, A, O]) advance(t int64) {
 	gone := 0
 	for _, w := range o.open {
 		if w.end-1 > t {
 			break
 		}
-		if !w.fired {
-			w.fired = true
-			o.fire(w, w.end-1)
-		}
+		o.complete(w)
 		if later(w.end-1, o.lateness) <= t {
 			gone++
 			o.recycle(w)
 		}
 	}
 	o.open = slices.Delete(o.open, 0, gone)
-	return o.passMark(t)
+}
+
+// complete fires a window whose end has come, for the keys that have not fired.
+func (o *alignedWindow[K, T, A, O]) complete(w *paneTable[K, A]) {
+	switch {
+	case !w.fired:
+		w.fired = true
+		o.fire(w, w.end-1)
+		if o.purge {
+			w.accs.Clear()
+		}
+	case w.again != nil:
+		again := w.again
+		w.again = nil
+		for k, h := range again {
+			if acc := w.accs.Find(h, k); acc != nil {
+				o.fireLate(w, h, k, acc)
+			}
+		}
+	}
+}
+
+// early fires the windows whose end has not come.
+func (o *alignedWindow[K, T, A, O]) early() {
+	for _, w := range o.open {
+		if w.fired {
+			continue
+		}
+		o.fire(w, w.end-1)
+		if o.purge {
+			w.accs.Clear()
+		}
+	}
 }
 
 func (o *alignedWindow[K, T, A, O]) recycle(w *paneTable[K, A]) {

@@ -3,6 +3,7 @@ package stream
 import (
 	"fmt"
 
+	"github.com/weftstream/weft/codec"
 	"github.com/weftstream/weft/operator"
 )
 
@@ -48,21 +49,51 @@ func (l *lateRecords[T]) end() error {
 
 // windowBase is what the window operators share.
 type windowBase[K comparable, T, A, O any] struct {
-	env  *operator.Env
-	key  func(T) K
-	fn   windowFunc[K, T, A, O]
-	out  collector[O]
-	late lateRecords[T]
-	mark int64 // the current watermark
+	env   *operator.Env
+	key   func(T) K
+	kt    *codec.Key[K]
+	fn    windowFunc[K, T, A, O]
+	out   collector[O]
+	late  lateRecords[T]
+	proc  bool // the windows are of processing time
+	purge bool
+	every everyTrigger
+	// mark is the current watermark; for windows of processing time, which need no watermarks, the time until which they
+	// have fired.
+	mark int64
 }
 
 func newWindowBase[K comparable, T, A, O any](env *operator.Env, w Windowed[K, T], s windowSpec, fn windowFunc[K, T, A, O]) windowBase[K, T, A, O] {
-	return windowBase[K, T, A, O]{env: env, key: w.in.key, fn: fn, out: newCollector[O](env, ""),
-		late: newLateRecords(env, s, w.late), mark: operator.NoWatermark}
+	b := windowBase[K, T, A, O]{env: env, key: w.in.key, kt: w.in.kt, fn: fn, out: newCollector[O](env, ""), late: newLateRecords(env, s, w.late),
+		proc: s.a.proc, purge: s.purge, every: newEveryTrigger(s), mark: operator.NoWatermark}
+	b.wakeEvery()
+	return b
 }
 
-func (b *windowBase[K, T, A, O]) ProcessingTime(int64) error { return nil }
-func (b *windowBase[K, T, A, O]) Close() error               { return nil }
+func (b *windowBase[K, T, A, O]) Close() error { return nil }
+
+// wakeEvery asks to be called when the processing time passes the next multiple of TriggerEvery.
+func (b *windowBase[K, T, A, O]) wakeEvery() {
+	if b.every.ms == 0 || !b.every.proc {
+		return
+	}
+	if b.every.next == operator.NoWatermark {
+		b.every.passed(b.env.Runtime.Now())
+	}
+	b.env.Runtime.WakeAt(b.every.next)
+}
+
+// now is the processing time as the time of records. It never goes back behind what has fired.
+func (b *windowBase[K, T, A, O]) now() int64 { return max(b.env.Runtime.Now(), later(b.mark, 1)) }
+
+// fill gives the records of v the processing time.
+func (b *windowBase[K, T, A, O]) fill(v *operator.Vec[T]) {
+	t := b.now()
+	v.TS = grown(v.TS, len(v.V))
+	for i := range v.TS {
+		v.TS[i] = t
+	}
+}
 
 // flush hands on results and late records.
 func (b *windowBase[K, T, A, O]) flush() error {
@@ -96,7 +127,7 @@ func (b *windowBase[K, T, A, O]) End() error {
 
 // untimed is the error for input without event time.
 func (b *windowBase[K, T, A, O]) untimed() error {
-	return fmt.Errorf("window %q works in event time, but a record without a timestamp came in: call Timestamps on the stream before KeyBy (or use stream.AtEnd)", b.env.Name)
+	return fmt.Errorf("window %q works in event time, but a record without a timestamp came in: call Timestamps on the stream before KeyBy (or use stream.AtEnd, or windows of ProcessingTime)", b.env.Name)
 }
 
 // later is t + d without overflow.

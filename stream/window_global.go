@@ -1,6 +1,9 @@
 package stream
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/weftstream/weft/operator"
 	"github.com/weftstream/weft/runtime/state"
 )
@@ -17,6 +20,8 @@ type globalWindow[K comparable, T, A, O any] struct {
 	evict   bool
 	windows *state.Table[K, globalPane[T, A]]
 	scratch A
+	groups  state.Range
+	pairs   pairCodec[K, globalPaneState[T, A]]
 }
 
 // globalPane is the window of one key.
@@ -35,10 +40,28 @@ type timed[T any] struct {
 	t int64
 }
 
-func newGlobalWindow[K comparable, T, A, O any](env *operator.Env, w Windowed[K, T], s windowSpec, fn windowFunc[K, T, A, O]) operator.Operator {
-	return &globalWindow[K, T, A, O]{windowBase: newWindowBase(env, w, s, fn), spec: s, keepMS: s.keep.Milliseconds(), over: w.over, delta: w.delta,
-		record: keeperOf(w.in.in.typ), evict: s.keep > 0 || s.keepN > 0,
-		windows: state.NewTable[K, globalPane[T, A]](groupsOf(env), cloneOf(w.in.kt))}
+func newGlobalWindow[K comparable, T, A, O any](env *operator.Env, w Windowed[K, T], s windowSpec, fn windowFunc[K, T, A, O]) (operator.Operator, error) {
+	pairs, err := newPairCodec[K, globalPaneState[T, A]](globalState, w.in.kt)
+	if err != nil {
+		return nil, err
+	}
+	o := &globalWindow[K, T, A, O]{windowBase: newWindowBase(env, w, s, fn), spec: s, keepMS: s.keep.Milliseconds(), over: w.over, delta: w.delta,
+		record: keeperOf(w.in.in.typ), evict: s.keep > 0 || s.keepN > 0, groups: groupsOf(env), pairs: pairs}
+	o.windows = newTable(o.groups, cloneOf(w.in.kt), copyGlobal[T](fn.copy, o.evict))
+	return o, nil
+}
+
+// copyGlobal makes a window own what is changed in place; nil where nothing is.
+func copyGlobal[T, A any](copy func(*A), evict bool) func(*globalPane[T, A]) {
+	if copy == nil && !evict {
+		return nil
+	}
+	return func(p *globalPane[T, A]) {
+		p.records = slices.Clone(p.records)
+		if copy != nil {
+			copy(&p.acc)
+		}
+	}
 }
 
 func (o *globalWindow[K, T, A, O]) Input(int) operator.Input { return o }
@@ -153,5 +176,59 @@ func (o *globalWindow[K, T, A, O]) Watermark(t int64) error {
 		return o.passMark(t)
 	}
 	o.mark = t
-	return o.passMark(t)
+	if !o.every.proc && o.every.passed(t) {
+		if t == operator.MaxWatermark {
+			t = operator.NoWatermark
+		}
+		o.early(t)
+	}
+	return o.passMark(o.mark)
+}
+
+// ProcessingTime fires all windows when TriggerEvery asks for it.
+func (o *globalWindow[K, T, A, O]) ProcessingTime(now int64) error {
+	if o.every.proc && o.every.passed(now) {
+		o.early(operator.NoWatermark)
+	}
+	o.wakeEvery()
+	return o.flush()
+}
+
+// early fires all windows that have records.
+func (o *globalWindow[K, T, A, O]) early(t int64) {
+	o.windows.All(func(_ uint32, k *K, p *globalPane[T, A]) bool {
+		if p.started || len(p.records) != 0 {
+			o.fire(p, *k, t)
+		}
+		return o.out.err == nil
+	})
+}
+
+// Snapshot freezes the windows of all keys.
+func (o *globalWindow[K, T, A, O]) Snapshot(int64) (operator.StateSnapshot, error) {
+	var s globalPaneState[T, A]
+	return tableSnapshot(o.pairs, o.groups, o.windows, o.every, func(p *globalPane[T, A], put func(*globalPaneState[T, A])) {
+		s.Acc, s.Started, s.Count, s.HasLast, s.Last, s.High = p.acc, p.started, int64(p.count), p.hasLast, p.last, p.high
+		s.Records = s.Records[:0]
+		for _, r := range p.records {
+			s.Records = append(s.Records, timedState[T]{r.v, r.t})
+		}
+		put(&s)
+	}), nil
+}
+
+// Restore puts the windows back.
+func (o *globalWindow[K, T, A, O]) Restore(r operator.StateReader) error {
+	err := o.pairs.read(r, func(h uint32, k K, s *globalPaneState[T, A]) error {
+		p, _ := o.windows.At(h, k)
+		*p = globalPane[T, A]{acc: s.Acc, started: s.Started, count: int(s.Count), hasLast: s.HasLast, last: s.Last, high: s.High}
+		for _, x := range s.Records {
+			p.records = append(p.records, timed[T]{x.V, x.T})
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("window %q: %w", o.env.Name, err)
+	}
+	return o.every.restore(r)
 }

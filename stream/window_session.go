@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/weftstream/weft/operator"
@@ -16,6 +17,8 @@ type sessionWindow[K comparable, T, A, O any] struct {
 	keys          *state.Table[K, []session1[A]] // the open sessions of a key, by start
 	timers        timerHeap[K]
 	free          [][]session1[A] // empty lists, for reuse
+	groups        state.Range
+	pairs         pairCodec[K, paneState[A]]
 }
 
 // session1 is one open session.
@@ -39,9 +42,28 @@ func (s *session1[A]) due(lateness int64) int64 {
 // maxFreeLists bounds the lists kept for reuse.
 const maxFreeLists = 1024
 
-func newSessionWindow[K comparable, T, A, O any](env *operator.Env, w Windowed[K, T], s windowSpec, fn windowFunc[K, T, A, O]) operator.Operator {
-	return &sessionWindow[K, T, A, O]{windowBase: newWindowBase(env, w, s, fn), gap: s.a.size.Milliseconds(), lateness: s.lateness.Milliseconds(),
-		clone: cloneOf(w.in.kt), keys: state.NewTable[K, []session1[A]](groupsOf(env), cloneOf(w.in.kt))}
+func newSessionWindow[K comparable, T, A, O any](env *operator.Env, w Windowed[K, T], s windowSpec, fn windowFunc[K, T, A, O]) (operator.Operator, error) {
+	pairs, err := newPairCodec[K, paneState[A]](windowState, w.in.kt)
+	if err != nil {
+		return nil, err
+	}
+	o := &sessionWindow[K, T, A, O]{windowBase: newWindowBase(env, w, s, fn), gap: s.a.size.Milliseconds(), lateness: s.lateness.Milliseconds(),
+		clone: cloneOf(w.in.kt), groups: groupsOf(env), pairs: pairs}
+	o.keys = newTable(o.groups, o.clone, copySessions(fn.copy))
+	return o, nil
+}
+
+// copySessions makes a list of sessions own its memory.
+func copySessions[A any](copy func(*A)) func(*[]session1[A]) {
+	return func(list *[]session1[A]) {
+		*list = slices.Clone(*list)
+		if copy == nil {
+			return
+		}
+		for i := range *list {
+			copy(&(*list)[i].acc)
+		}
+	}
 }
 
 func (o *sessionWindow[K, T, A, O]) Input(int) operator.Input { return o }
@@ -50,6 +72,9 @@ func (o *sessionWindow[K, T, A, O]) Batch(b operator.Batch) error {
 	v := b.(*operator.Vec[T])
 	if len(v.V) == 0 {
 		return nil
+	}
+	if o.proc {
+		o.fill(v)
 	}
 	if len(v.TS) == 0 {
 		return o.untimed()
@@ -60,6 +85,7 @@ func (o *sessionWindow[K, T, A, O]) Batch(b operator.Batch) error {
 		}
 		o.add(&v.V[i], v.H[i], t)
 	}
+	o.wakeSessions()
 	return o.flush()
 }
 
@@ -139,16 +165,56 @@ func (o *sessionWindow[K, T, A, O]) fire(s *session1[A], k K) {
 	o.fn.fire(Pane[K]{k, Time(s.start), Time(s.end)}, &s.acc, &o.out, s.end-1)
 }
 
+// wakeSessions asks to be called when the next session of processing time may end.
+func (o *sessionWindow[K, T, A, O]) wakeSessions() {
+	if o.proc && len(o.timers.list) != 0 {
+		o.env.Runtime.WakeAt(o.timers.list[0].at + 1)
+	}
+}
+
 // Watermark runs the timers up to t, in the order of their times.
 func (o *sessionWindow[K, T, A, O]) Watermark(t int64) error {
-	if t == operator.IdleWatermark {
+	if t == operator.IdleWatermark || o.proc {
 		return o.passMark(t)
 	}
 	o.mark = t
+	o.advance(t)
+	if !o.every.proc && o.every.passed(t) {
+		o.early()
+	}
+	return o.passMark(t)
+}
+
+// ProcessingTime does what is due by the clock.
+func (o *sessionWindow[K, T, A, O]) ProcessingTime(now int64) error {
+	if o.proc {
+		o.mark = max(o.mark, now-1)
+		o.advance(o.mark)
+		o.wakeSessions()
+	}
+	if o.every.proc && o.every.passed(now) {
+		o.early()
+	}
+	o.wakeEvery()
+	return o.flush()
+}
+
+func (o *sessionWindow[K, T, A, O]) advance(t int64) {
 	for o.timers.due(t) && o.out.err == nil {
 		o.run(o.timers.pop())
 	}
-	return o.passMark(t)
+}
+
+// early fires the sessions that have not fired.
+func (o *sessionWindow[K, T, A, O]) early() {
+	o.keys.All(func(_ uint32, k *K, list *[]session1[A]) bool {
+		for i := range *list {
+			if s := &(*list)[i]; !s.fired {
+				o.fire(s, *k)
+			}
+		}
+		return o.out.err == nil
+	})
 }
 
 // run does what a timer is for. A timer whose session was merged into another one finds none and is forgotten.
@@ -180,4 +246,40 @@ func (o *sessionWindow[K, T, A, O]) run(tm timer[K]) {
 		}
 		o.keys.Delete(tm.hash, tm.key)
 	}
+}
+
+// Snapshot freezes the sessions; their timers follow from them.
+func (o *sessionWindow[K, T, A, O]) Snapshot(int64) (operator.StateSnapshot, error) {
+	var p paneState[A]
+	return tableSnapshot(o.pairs, o.groups, o.keys, o.every, func(list *[]session1[A], put func(*paneState[A])) {
+		for i := range *list {
+			s := &(*list)[i]
+			p = paneState[A]{Start: s.start, End: s.end, Fired: s.fired, Acc: s.acc}
+			put(&p)
+		}
+	}), nil
+}
+
+// Restore opens the sessions that were open, and sets their timers.
+func (o *sessionWindow[K, T, A, O]) Restore(r operator.StateReader) error {
+	err := o.pairs.read(r, func(h uint32, k K, p *paneState[A]) error {
+		if p.Start >= p.End {
+			return fmt.Errorf("a session from %d to %d", p.Start, p.End)
+		}
+		list, _ := o.keys.At(h, k)
+		at := 0
+		for at < len(*list) && (*list)[at].start < p.Start {
+			at++
+		}
+		s := session1[A]{start: p.Start, end: p.End, fired: p.Fired, acc: p.Acc}
+		s.timer = s.due(o.lateness)
+		*list = slices.Insert(*list, at, s)
+		o.timers.push(timer[K]{at: s.timer, hash: h, key: k})
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("window %q: %w", o.env.Name, err)
+	}
+	o.wakeSessions()
+	return o.every.restore(r)
 }

@@ -205,6 +205,96 @@ func TestSnapshotGoesOn(t *testing.T) {
 	}
 }
 
+// TestEveryLineOnceOverRestores stops several readers at random places, snapshots them and the coordinator, and goes on
+// with other numbers of readers, whose splits are dealt to them at random.
+func TestEveryLineOnceOverRestores(t *testing.T) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	for range 60 {
+		dir := t.TempDir()
+		var want, got []string
+		var left [][]byte
+		for f := range 1 + r.IntN(4) {
+			var text strings.Builder
+			for range r.IntN(40) {
+				line := fmt.Sprint(len(want), strings.Repeat("x", r.IntN(30)))
+				want = append(want, line)
+				text.WriteString(line + []string{"\n", "\r\n"}[r.IntN(2)])
+			}
+			content := text.String()
+			if r.IntN(2) == 0 {
+				content = strings.TrimRight(content, "\r\n") // the last line has no end
+			}
+			path := write(t, fmt.Sprintf("%s/%d", dir, f), content)
+			pieces := int64(1 + r.IntN(4))
+			for i := range pieces {
+				from, to := int64(len(content))*i/pieces, int64(len(content))*(i+1)/pieces
+				if from < to {
+					left = append(left, fmt.Appendf(nil, `[{"uri":"file://%s","offset":%d,"end":%d}]`, path, from, to))
+				}
+			}
+		}
+		first := &splits{left: left}
+		snapshot, err := first.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var open [][]byte
+		for round := range 6 {
+			n, last := 1+r.IntN(3), round == 5
+			sp, err := Lines(dir).Splits(streamtest.NewRuntime(t, -1, n), snapshot)
+			if err != nil {
+				t.Fatal(err)
+			}
+			readers := make([]*reader, n)
+			for i := range readers {
+				rd, err := Lines().Open(streamtest.NewRuntime(t, i, n))
+				if err != nil {
+					t.Fatal(err)
+				}
+				readers[i] = rd.(*reader)
+				readers[i].block = 16
+			}
+			for _, b := range open {
+				must(t, readers[r.IntN(n)].Add(b))
+			}
+			for steps := r.IntN(20); last || steps > 0; steps-- {
+				rd, idle := readers[r.IntN(n)], true
+				for _, o := range readers {
+					idle = idle && o.f == nil && len(o.left) == 0
+				}
+				if idle || r.IntN(4) == 0 {
+					b, more, _ := sp.Next(0)
+					if b == nil && !more && idle {
+						break
+					}
+					if b != nil {
+						must(t, rd.Add(b))
+					}
+				}
+				if _, err := rd.Poll(1+r.IntN(3), func(v *string, _ stream.Time) { got = append(got, strings.Clone(*v)) }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if snapshot, err = sp.Snapshot(); err != nil || len(snapshot) == 0 {
+				t.Fatal(snapshot, err)
+			}
+			open = nil
+			for _, rd := range readers {
+				b, err := rd.Snapshot()
+				must(t, err)
+				must(t, rd.Close())
+				open = append(open, b...)
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Fatalf("seed %d: read %d lines, want %d:\n%q\n%q", seed, len(got), len(want), got, want)
+		}
+	}
+}
+
 func TestLineTooLong(t *testing.T) {
 	path := write(t, t.TempDir()+"/f", "short\n"+strings.Repeat("z", maxLine+2))
 	r, _ := Lines().Open(streamtest.NewRuntime(t, 0, 1))

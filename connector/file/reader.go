@@ -166,7 +166,7 @@ func (r *reader) finish() (bool, error) {
 
 func (r *reader) Snapshot() ([][]byte, error) {
 	left := r.left
-	if r.f != nil {
+	if r.f != nil && r.at < r.end {
 		left = append([]piece{{r.uri, r.at, r.end}}, left...)
 	}
 	if len(left) == 0 {

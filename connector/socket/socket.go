@@ -1,5 +1,6 @@
-// Package socket is a source of the lines that a TCP server sends, for trying things out: what was read before a failure is
-// not read again.
+// Package socket is a source of the lines that a TCP server sends, for trying things out. It can't be replayed: a job that
+// starts again from a checkpoint connects anew, and lines that came between the checkpoint and the failure are lost to it,
+// whatever the job's guarantees are otherwise.
 package socket
 
 import (
@@ -41,6 +42,9 @@ func (s source) Splits(_ *stream.Runtime, snapshot []byte) (stream.Splits, error
 	return &one{given: len(snapshot) != 0}, nil
 }
 
+// connection is the only split, and the snapshot of one that has been given.
+const connection = 1
+
 // one gives the connection to the reader that asks first.
 type one struct{ given bool }
 
@@ -49,7 +53,7 @@ func (o *one) Next(int) ([]byte, bool, error) {
 		return nil, false, nil
 	}
 	o.given = true
-	return []byte{}, true, nil
+	return []byte{connection}, true, nil
 }
 
 func (o *one) TakeBack(splits [][]byte) {
@@ -60,7 +64,7 @@ func (o *one) TakeBack(splits [][]byte) {
 
 func (o *one) Snapshot() ([]byte, error) {
 	if o.given {
-		return []byte{1}, nil
+		return []byte{connection}, nil
 	}
 	return nil, nil
 }
@@ -78,10 +82,15 @@ type reader struct {
 	err     error       // written before lines is closed
 	quit    chan struct{}
 	done    sync.WaitGroup
+	ended   bool // the server closed the connection, and all lines were emitted
 	line    string
 }
 
+// Add connects.
 func (r *reader) Add([]byte) error {
+	if r.conn != nil {
+		return nil // there is one connection
+	}
 	ctx, stop := context.WithTimeout(r.rt.Context(), dialTimeout)
 	defer stop()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.address)
@@ -116,6 +125,7 @@ func (r *reader) Poll(max int, emit func(v *string, t stream.Time)) (bool, error
 		select {
 		case line, more := <-r.lines:
 			if !more {
+				r.ended = true
 				return false, r.err
 			}
 			r.line = line
@@ -127,7 +137,13 @@ func (r *reader) Poll(max int, emit func(v *string, t stream.Time)) (bool, error
 	return true, nil
 }
 
-func (r *reader) Snapshot() ([][]byte, error) { return [][]byte{{}}, nil }
+// Snapshot is the connection, not what came over it; nothing once it has ended.
+func (r *reader) Snapshot() ([][]byte, error) {
+	if r.conn == nil || r.ended {
+		return nil, nil
+	}
+	return [][]byte{{connection}}, nil
+}
 
 // Close ends the connection.
 func (r *reader) Close() error {

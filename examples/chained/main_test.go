@@ -14,7 +14,7 @@ func TestSecondJobGetsTheFirstOnesResult(t *testing.T) {
 	if err := drive(t.Context(), streamtest.Driver(t), []string{"--events", "1000", "--output", out}); err != nil {
 		t.Fatal(err)
 	}
-	b, err := os.ReadFile(out + "/part-0-0")
+	b, err := os.ReadFile(out + "/part-0-0-0")
 	if err != nil || string(b) != "primes\t168\n" {
 		t.Fatalf("got %q, %v; there are 168 primes below 1000", b, err)
 	}

@@ -30,7 +30,7 @@ func TestContainersFailToStart(t *testing.T) {
 
 	w := u.submit([]string{"-p", "1", fmt.Sprintf("-Dtaskmanager.data.port=%d", port), "-Dyarn.heartbeat.interval=1",
 		"-Dresourcemanager.start-worker.max-failure-rate=1", "-Dresourcemanager.start-worker.retry-interval=1s"},
-		sums(t), "--output", c.URI(dir+"/out"))
+		application(t, "sums"), "--output", c.URI(dir+"/out"))
 	id := w.app()
 	u.logged(id, "start of worker failed: ")
 	u.logged(id, "the next request for workers waits 1000 ms (resourcemanager.start-worker.retry-interval)")
@@ -51,7 +51,7 @@ func TestContainersNeverStart(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	w := u.submit([]string{"-p", "1", fmt.Sprintf("-Dtaskmanager.data.port=%d", taken.Addr().(*net.TCPAddr).Port), "-Dyarn.heartbeat.interval=1",
-		"-Dslot.request.timeout=10s"}, sums(t))
+		"-Dslot.request.timeout=10s"}, application(t, "sums"))
 	id := w.app()
 	w.ended(2, `slot\.request\.timeout`, "last failed start: container_.* failed with exit code 31")
 	u.yarnSays(id, "FAILED", "last failed start: container_.* failed with exit code 31")
@@ -78,7 +78,7 @@ func TestNodesThatCannotStart(t *testing.T) {
 		}
 		defer func() { _ = os.Remove(inTheWay) }()
 	}
-	u.start("run", "-t", "yarn-session", "-Dyarn.application.id="+id, "-p", "3", sums(t)).ended(0, "has finished")
+	u.start("run", "-t", "yarn-session", "-Dyarn.application.id="+id, "-p", "3", application(t, "sums")).ended(0, "has finished")
 	for _, p := range u.processes(id, taskManager) {
 		if u.node(p) != healthy {
 			t.Errorf("%v runs on node %d", p, u.node(p))
@@ -94,7 +94,7 @@ func TestNodesThatCannotStart(t *testing.T) {
 func TestManyContainers(t *testing.T) {
 	c := hadooptest.RequireExclusive(t)
 	u := newUser(t, c)
-	w := u.submit([]string{"-p", "10"}, sums(t), "--events", forever, "--rate", "100")
+	w := u.submit([]string{"-p", "10"}, application(t, "sums"), "--events", forever, "--rate", "100")
 	id := w.app()
 	job := w.running()
 	u.awaitProcesses(id, taskHost, 10)

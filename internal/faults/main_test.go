@@ -68,24 +68,36 @@ func binary(t testing.TB, name string) string {
 
 var builtDir string
 
-var buildSums = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "weft-faults-")
-	if err != nil {
-		return "", err
-	}
-	builtDir = dir
-	path := filepath.Join(dir, "sums")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "./apps/sums")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build sums: %w\n%s", err, out)
-	}
-	return path, nil
-})
+// builders builds the applications of this package, each once.
+var builders = map[string]func() (string, error){"sums": builder("sums"), "counts": builder("counts")}
 
-func sums(t testing.TB) string {
+var built sync.Mutex // guards builtDir
+
+func builder(name string) func() (string, error) {
+	return sync.OnceValues(func() (string, error) {
+		built.Lock()
+		defer built.Unlock()
+		if builtDir == "" {
+			dir, err := os.MkdirTemp("", "weft-faults-")
+			if err != nil {
+				return "", err
+			}
+			builtDir = dir
+		}
+		path := filepath.Join(builtDir, name)
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "./apps/"+name)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
+		}
+		return path, nil
+	})
+}
+
+// application returns the executable of one of this package's applications.
+func application(t testing.TB, name string) string {
 	t.Helper()
-	path, err := buildSums()
+	path, err := builders[name]()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ func onNodes(t *testing.T, u *user, dir string) (w *command, id string, victim h
 	t.Helper()
 	// So large that a node has room for one of them.
 	w = u.submit([]string{"-p", "3", "-Dtaskmanager.memory.process.size=2500m", "-Dheartbeat.interval=10min", "-Dheartbeat.timeout=1h"},
-		sums(t), "--events", forever, "--rate", "500", "--output", u.c.URI(dir+"/out"))
+		application(t, "sums"), "--events", forever, "--rate", "500", "--output", u.c.URI(dir+"/out"))
 	id = w.app()
 	w.running()
 	u.awaitProcesses(id, taskHost, 3)

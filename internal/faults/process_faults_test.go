@@ -23,7 +23,7 @@ func disturb(t *testing.T, events string, options []string, more ...string) *dis
 	c := hadooptest.Require(t)
 	u := newUser(t, c)
 	dir := c.TestDir(t)
-	program := append([]string{sums(t), "--events", events, "--rate", "500", "--output", c.URI(dir + "/out")}, more...)
+	program := append([]string{application(t, "sums"), "--events", events, "--rate", "500", "--output", c.URI(dir + "/out")}, more...)
 	w := u.submit(append([]string{"-p", "2"}, options...), program...)
 	d := &disturbed{user: u, command: w, dir: dir, id: w.app()}
 	d.job = w.running()

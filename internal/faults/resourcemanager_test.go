@@ -32,12 +32,12 @@ func fill(t *testing.T, c *hadooptest.Cluster) *full {
 	t.Helper()
 	f := &full{user: newUser(t, c), dir: c.TestDir(t)}
 	f.holder = f.submit([]string{"-p", "3", "-Dtaskmanager.memory.process.size=3g"},
-		sums(t), "--events", fmt.Sprint(holderEvents), "--rate", rate, "--output", c.URI(f.dir+"/holder"))
+		application(t, "sums"), "--events", fmt.Sprint(holderEvents), "--rate", rate, "--output", c.URI(f.dir+"/holder"))
 	f.holderID = f.holder.app()
 	f.holder.running()
 	f.awaitProcesses(f.holderID, taskHost, 3)
 	f.waiter = f.submit([]string{"-p", "2", "-Dtaskmanager.memory.process.size=1200m"},
-		sums(t), "--events", fmt.Sprint(waiterEvents), "--rate", rate, "--output", c.URI(f.dir+"/waiter"))
+		application(t, "sums"), "--events", fmt.Sprint(waiterEvents), "--rate", rate, "--output", c.URI(f.dir+"/waiter"))
 	f.waiterID = f.waiter.app()
 	f.logged(f.waiterID, "workers declared")
 	return f
@@ -99,7 +99,7 @@ func TestTokenRollover(t *testing.T) {
 	c.Start(t, hadooptest.ResourceManager)
 	u.logged(id, "again=true")
 	for range 2 {
-		u.start("run", "-t", "yarn-session", "-Dyarn.application.id="+id, "-p", "3", sums(t)).ended(0, "has finished")
+		u.start("run", "-t", "yarn-session", "-Dyarn.application.id="+id, "-p", "3", application(t, "sums")).ended(0, "has finished")
 		silence(25 * time.Second)
 	}
 	u.start("yarn-session", "stop", id).ended(0)

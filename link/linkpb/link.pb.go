@@ -2557,6 +2557,7 @@ type Commit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Operator      []byte                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
 	Committables  [][]byte               `protobuf:"bytes,2,rep,name=committables,proto3" json:"committables,omitempty"`
+	Last          bool                   `protobuf:"varint,3,opt,name=last,proto3" json:"last,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2603,6 +2604,13 @@ func (x *Commit) GetCommittables() [][]byte {
 		return x.Committables
 	}
 	return nil
+}
+
+func (x *Commit) GetLast() bool {
+	if x != nil {
+		return x.Last
+	}
+	return false
 }
 
 type CommitDone struct {
@@ -3830,10 +3838,11 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\x13CoordinatorResponse\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x03R\x03seq\x12\x18\n" +
 	"\apayload\x18\x02 \x01(\fR\apayload\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error\"H\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\"\\\n" +
 	"\x06Commit\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\fR\boperator\x12\"\n" +
-	"\fcommittables\x18\x02 \x03(\fR\fcommittables\">\n" +
+	"\fcommittables\x18\x02 \x03(\fR\fcommittables\x12\x12\n" +
+	"\x04last\x18\x03 \x01(\bR\x04last\">\n" +
 	"\n" +
 	"CommitDone\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\fR\boperator\x12\x14\n" +

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/weftstream/weft/conf"
+	"github.com/weftstream/weft/filesystem"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/ha"
@@ -62,6 +63,8 @@ type Config struct {
 	Reattach bool
 	// Archive may be nil.
 	Archive Archive
+	// Files are the file systems of checkpoints.
+	Files *filesystem.Set
 	Logger  *slog.Logger
 	// Fatal is told once when the epoch log can't be written any more: another JobManager leads, or the log is broken.
 	// It must not wait.
@@ -149,7 +152,8 @@ func (d *Dispatcher) start(ctx context.Context, g *graph.JobGraph, record bool) 
 	}
 	log := d.c.Logger.With("job", id.String(), "name", g.GetName())
 	m, err := jobmaster.New(jobmaster.Config{Graph: g, Conf: c, TaskManagers: d.c.TaskManagers, Slots: d.c.Slots, Log: d.c.Log,
-		Committed: d.recovered.committed[id], Logger: log})
+		Committed: d.recovered.committed[id], Checkpoint: d.recovered.checkpoints[id], Again: d.recovered.graphs[id] != nil,
+		Files: d.c.Files, Logger: log})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalidGraph, err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
+	"github.com/weftstream/weft/runtime/checkpoint/checkpointpb"
 	"github.com/weftstream/weft/runtime/ha"
 	"github.com/weftstream/weft/runtime/jobmaster"
 )
@@ -17,13 +18,15 @@ type recovered struct {
 	graphs    map[graph.JobID]*graph.JobGraph
 	committed map[graph.JobID]*linkpb.TaskUpdate
 	results   map[graph.JobID]*linkpb.JobResult
+	// checkpoints holds the latest completed checkpoint of each job.
+	checkpoints map[graph.JobID]*checkpointpb.Pointer
 	// byKey finds the latest job of a definition and key.
 	byKey map[[2]string]graph.JobID
 }
 
 func readRecords(records []ha.Record) (recovered, error) {
 	r := recovered{graphs: map[graph.JobID]*graph.JobGraph{}, committed: map[graph.JobID]*linkpb.TaskUpdate{},
-		results: map[graph.JobID]*linkpb.JobResult{}, byKey: map[[2]string]graph.JobID{}}
+		results: map[graph.JobID]*linkpb.JobResult{}, checkpoints: map[graph.JobID]*checkpointpb.Pointer{}, byKey: map[[2]string]graph.JobID{}}
 	for _, rec := range records {
 		var m proto.Message
 		switch rec.Kind {
@@ -31,6 +34,8 @@ func readRecords(records []ha.Record) (recovered, error) {
 			m = &graph.JobGraph{}
 		case ha.KindCommittedOutput:
 			m = &linkpb.TaskUpdate{}
+		case ha.KindCheckpoint:
+			m = &checkpointpb.Pointer{}
 		case ha.KindJobResult:
 			m = &linkpb.JobResult{}
 		default:
@@ -52,6 +57,8 @@ func readRecords(records []ha.Record) (recovered, error) {
 			}
 		case *linkpb.TaskUpdate:
 			r.committed[id] = m
+		case *checkpointpb.Pointer:
+			r.checkpoints[id] = m
 		case *linkpb.JobResult:
 			m.JobId = id[:]
 			r.results[id] = m

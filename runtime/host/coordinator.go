@@ -45,7 +45,7 @@ func (h *host) startCoordinator(d *linkpb.Coordinator) error {
 		Job: h.job.Graph.ID().String(), JobName: h.job.Graph.GetName(), ID: id, Name: node.Name, Subtask: -1,
 		Parallelism: int(d.GetParallelism()), MaxParallelism: int(d.GetMaxParallelism()), BatchSize: task.DefaultBatchSize,
 		Log:     h.log.With("operator", node.Name, "role", "coordinator"),
-		Runtime: &coordinatorRuntime{ctx: ctx, counters: map[string]*operator.Counter{}},
+		Runtime: &coordinatorRuntime{ctx: ctx, counters: map[string]*operator.Counter{}}, Snapshot: d.GetSnapshot(),
 	}
 	h.coords[id] = c
 	h.mu.Lock()
@@ -157,7 +157,15 @@ func (h *host) commit(m *linkpb.Commit) {
 	}
 	h.commits.begin()
 	err = c.put(func(co operator.Coordinator) {
-		err := c.do(co, "commit", func(co operator.Coordinator) error { return co.Commit(m.GetCommittables()) })
+		err := c.do(co, "commit", func(co operator.Coordinator) error {
+			if err := co.Commit(m.GetCommittables()); err != nil || !m.GetLast() {
+				return err
+			}
+			if f, ok := co.(operator.Finisher); ok {
+				return f.Finish()
+			}
+			return nil
+		})
 		h.commits.end()
 		done(err)
 	})

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 
+	"github.com/weftstream/weft/filesystem"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/network"
@@ -37,6 +38,9 @@ type Dialer = network.Dialer
 type Options struct {
 	// Build makes the job's graph; required.
 	Build Build
+	// Files returns the file systems that checkpoints go to; it is called after Build. Without it a checkpoint that has a
+	// directory is declined.
+	Files func() *filesystem.Set
 	// Log is where the host logs; slog.Default when nil.
 	Log *slog.Logger
 	// Version goes into the host's hello.

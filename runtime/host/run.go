@@ -127,6 +127,14 @@ func (h *host) handle(m *linkpb.ToHost) error {
 		h.requests.answer(m.CoordinatorResponse)
 	case *linkpb.ToHost_Commit:
 		h.commit(m.Commit)
+	case *linkpb.ToHost_SnapshotCoordinators:
+		h.snapshotCoordinators(m.SnapshotCoordinators.GetCheckpoint())
+	case *linkpb.ToHost_TriggerCheckpoint:
+		h.trigger(m.TriggerCheckpoint)
+	case *linkpb.ToHost_CheckpointNotice:
+		h.notice(m.CheckpointNotice)
+	case *linkpb.ToHost_CloseCoordinators:
+		h.closeCoordinators()
 	case *linkpb.ToHost_Limits:
 		h.limit(m.Limits.GetMemory(), m.Limits.GetProcessors())
 	default:
@@ -143,7 +151,7 @@ func (h *host) begin(s *linkpb.HostStart) error {
 	h.start = s
 	h.limit(s.GetMemory(), s.GetProcessors())
 	h.log = h.log.With("job", s.GetGraph().ID().String(), "host", s.GetResourceId())
-	settings, err := settingsOf(s.GetConfig())
+	settings, err := settingsOf(s.GetConfig(), s.GetGraph().ID())
 	if err != nil {
 		return fmt.Errorf("start job %q: %w", s.GetGraph().GetName(), err)
 	}
@@ -156,6 +164,9 @@ func (h *host) begin(s *linkpb.HostStart) error {
 		return err
 	}
 	h.job = &task.Job{Graph: s.GetGraph(), Stream: stream, Nodes: map[operator.ID]*graph.Node{}, Exchange: x, Resource: s.GetResourceId(), Settings: settings, Log: h.log}
+	if h.o.Files != nil {
+		h.job.Files = h.o.Files()
+	}
 	for _, n := range stream.Nodes {
 		h.job.Nodes[n.OperatorID()] = n
 	}

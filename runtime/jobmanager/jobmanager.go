@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/weftstream/weft/conf"
+	"github.com/weftstream/weft/filesystem"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/dispatcher"
 	"github.com/weftstream/weft/runtime/ha"
@@ -56,6 +57,8 @@ type Config struct {
 	// Archive and Artifacts may be nil.
 	Archive   dispatcher.Archive
 	Artifacts Artifacts
+	// Files are the file systems of checkpoints.
+	Files *filesystem.Set
 	// Logger may be nil: nothing is logged.
 	Logger *slog.Logger
 }
@@ -101,7 +104,7 @@ func New(c Config) (*JobManager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.disp, err = dispatcher.New(dispatcher.Config{Conf: c.Conf, Slots: m.rm, TaskManagers: &m.peers, Log: c.Log, Records: c.Records,
+	m.disp, err = dispatcher.New(dispatcher.Config{Conf: c.Conf, Slots: m.rm, TaskManagers: &m.peers, Log: c.Log, Records: c.Records, Files: c.Files,
 		Reattach: c.Reattach, Archive: c.Archive, Logger: c.Logger.With("role", "jobmaster"), Fatal: m.giveUp})
 	return m, err
 }

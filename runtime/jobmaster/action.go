@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/weftstream/weft/link/linkpb"
+	"github.com/weftstream/weft/runtime/checkpoint"
 	"github.com/weftstream/weft/runtime/ha"
 	"github.com/weftstream/weft/runtime/rpc/rpcpb"
 )
@@ -39,6 +40,14 @@ func commandString(m *linkpb.ToHost) string {
 		return fmt.Sprintf("request seq %d from subtask %d: %s", m.CoordinatorRequest.GetSeq(), m.CoordinatorRequest.GetSubtask(), m.CoordinatorRequest.GetPayload())
 	case *linkpb.ToHost_CoordinatorResponse:
 		return fmt.Sprintf("response seq %d: %s%s", m.CoordinatorResponse.GetSeq(), m.CoordinatorResponse.GetPayload(), m.CoordinatorResponse.GetError())
+	case *linkpb.ToHost_CloseCoordinators:
+		return "close coordinators"
+	case *linkpb.ToHost_SnapshotCoordinators:
+		return fmt.Sprintf("snapshot coordinators for checkpoint %d", m.SnapshotCoordinators.GetCheckpoint())
+	case *linkpb.ToHost_TriggerCheckpoint:
+		return fmt.Sprintf("trigger checkpoint %d at %d sources", m.TriggerCheckpoint.GetCheckpoint(), len(m.TriggerCheckpoint.GetSources()))
+	case *linkpb.ToHost_CheckpointNotice:
+		return fmt.Sprintf("checkpoint %d complete: %v", m.CheckpointNotice.GetCheckpoint(), m.CheckpointNotice.GetComplete())
 	case *linkpb.ToHost_Commit:
 		return fmt.Sprintf("commit %x: %s", m.Commit.GetOperator()[:1], m.Commit.GetCommittables())
 	}
@@ -69,6 +78,12 @@ func (a returnAction) String() string {
 type appendAction struct{ record ha.Record }
 
 func (a appendAction) String() string { return "append " + a.record.Kind.String() }
+
+// checkpointAction is one of the checkpoint coordinator's that takes I/O: checkpoint.Prepare, Store or Discard.
+type checkpointAction struct{ checkpoint.Action }
+
+// answerAction ends a request for a savepoint or checkpoint.
+type answerAction struct{ checkpoint.Answer }
 
 // endAction is the last one: the job has ended, with a result or with an error.
 type endAction struct {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
+	"github.com/weftstream/weft/runtime/checkpoint"
 	"github.com/weftstream/weft/runtime/ha"
 )
 
@@ -46,7 +47,9 @@ func (c *core) committing() bool { return c.decided != nil }
 
 // allFinished begins the commit.
 func (c *core) allFinished(now int64) {
-	c.decided = &linkpb.TaskUpdate{State: execFinished, Commits: c.committables(), Counters: c.sumCounters()}
+	c.cp.Stopped(now, "the job has finished")
+	c.checkpointActions(now)
+	c.decided = &linkpb.TaskUpdate{State: execFinished, Commits: c.lastCommits(), Counters: c.sumCounters()}
 	if len(c.decided.Commits) == 0 {
 		c.end(now, finished)
 		return
@@ -79,6 +82,18 @@ func (c *core) committables() []*linkpb.OperatorCommit {
 	return all
 }
 
+// lastCommits are what is left to commit when the job has finished: an entry for each operator that commits, since each is
+// told that it is the last.
+func (c *core) lastCommits() []*linkpb.OperatorCommit {
+	all := c.cp.Uncommitted(c.committables())
+	for _, k := range c.coordinators {
+		if k.commits && !slices.ContainsFunc(all, func(o *linkpb.OperatorCommit) bool { return idOf(o.GetOperator()) == k.id }) {
+			all = append(all, &linkpb.OperatorCommit{Operator: k.id[:]})
+		}
+	}
+	return all
+}
+
 // resumeCommit goes on where an earlier JobMaster of the job was lost: nothing runs again.
 func (c *core) resumeCommit(now int64) {
 	c.each(func(e *execution) { c.transition(now, e, execFinished) })
@@ -102,12 +117,16 @@ func (c *core) sendCommits() {
 	c.attempts++
 	for _, o := range c.outstanding {
 		c.command(c.coordinator, &linkpb.ToHost{Message: &linkpb.ToHost_Commit{
-			Commit: &linkpb.Commit{Operator: o.GetOperator(), Committables: o.GetCommittables()}}})
+			Commit: &linkpb.Commit{Operator: o.GetOperator(), Committables: o.GetCommittables(), Last: true}}})
 	}
 }
 
 // commitDone is a coordinator's answer. A commit that failed is repeated.
 func (c *core) commitDone(now int64, h *host, d *linkpb.CommitDone) {
+	if !c.committing() {
+		c.checkpointCommitDone(now, h, d)
+		return
+	}
 	if !c.recorded || h != c.coordinator || c.status != running {
 		return
 	}
@@ -241,6 +260,10 @@ func (c *core) end(now int64, status linkpb.JobStatus) {
 // ended is the end, with the result recorded.
 func (c *core) ended(now int64) {
 	result := c.result(now)
+	if gone := c.cp.Ended(now, c.ending); len(gone) > 0 {
+		c.emit(checkpointAction{checkpoint.Discard{Directories: gone}})
+	}
+	c.checkpointActions(now)
 	c.setStatus(now, c.ending)
 	if c.done {
 		return // an illegal transition has suspended the job

@@ -2,11 +2,13 @@ package jobmaster
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
+	"github.com/weftstream/weft/runtime/checkpoint"
 )
 
 // settings are the options of the core; times are in milliseconds.
@@ -14,13 +16,21 @@ type settings struct {
 	slotTimeout   int64
 	cancelTimeout int64 // 0: never
 	history       int   // failures kept
+	checkpoints   checkpoint.Config
+	restart       checkpoint.RestartStrategy
+	// ignoreUnclaimed leaves out state that no operator claims.
+	ignoreUnclaimed bool
+	run             string // tells this JobMaster from earlier ones of the job
 }
 
 func settingsOf(c conf.Configuration) settings {
+	cp := checkpoint.ConfigOf(c)
 	return settings{
-		slotTimeout:   conf.Get(c, conf.SlotRequestTimeout).Milliseconds(),
-		cancelTimeout: conf.Get(c, conf.TaskCancellationTimeout).Milliseconds(),
-		history:       max(1, conf.Get(c, conf.WebExceptionHistorySize)),
+		checkpoints: cp, restart: checkpoint.NewRestartStrategy(c, cp.Interval > 0),
+		ignoreUnclaimed: conf.Get(c, conf.ExecutionStateRecoveryIgnoreUnclaimedState),
+		slotTimeout:     conf.Get(c, conf.SlotRequestTimeout).Milliseconds(),
+		cancelTimeout:   conf.Get(c, conf.TaskCancellationTimeout).Milliseconds(),
+		history:         max(1, conf.Get(c, conf.WebExceptionHistorySize)),
 	}
 }
 
@@ -54,8 +64,11 @@ type core struct {
 	appending *pendingAppend
 	done      bool
 
+	checkpointing
+	restartPlan
+
 	// Deadlines, 0 where there is none.
-	slotsBy, causeBy, cancelBy, appendAt, commitAt int64
+	slotsBy, causeBy, cancelBy, appendAt, commitAt, restartAt int64
 
 	actions []action
 }
@@ -72,6 +85,10 @@ func newCore(g *graph.JobGraph, s settings, committed *linkpb.TaskUpdate, now in
 	c.byHost = map[string]*host{}
 	c.requests = map[int64]request{}
 	c.recovered = committed
+	if c.restart == nil {
+		c.restart = checkpoint.NewRestartStrategy(conf.Configuration{}, false)
+	}
+	c.cp = checkpoint.New(s.checkpoints, g, s.run, nil, nil)
 	return c, nil
 }
 
@@ -96,18 +113,32 @@ func (c *core) start(now int64) {
 		c.resumeCommit(now)
 		return
 	}
+	if err := c.assign(now); err != nil {
+		c.each(func(e *execution) { c.transition(now, e, execScheduled) })
+		c.refuse(now, err)
+		return
+	}
 	c.each(func(e *execution) { c.transition(now, e, execScheduled) })
 	c.require(now, c.slots)
 }
 
+// refuse fails a job that can't be started: another attempt would fail as well.
+func (c *core) refuse(now int64, err error) {
+	c.failures = slices.Insert(c.failures, 0, c.jobFailure(now, err.Error()))
+	c.note("job fails: %s", err)
+	c.setStatus(now, failing)
+	c.stopTasks(now)
+}
+
 // active says that the job runs and nothing has gone wrong.
 func (c *core) active() bool {
-	return c.status == initializing || c.status == created || c.status == running
+	return c.status == initializing || c.status == created || c.status == running || c.status == restarting
 }
 
 // next is when tick has something to do; ok is false while nothing is.
 func (c *core) next() (at int64, ok bool) {
-	for _, t := range []int64{c.slotsBy, c.causeBy, c.cancelBy, c.appendAt, c.commitAt} {
+	cp, _ := c.cp.Next()
+	for _, t := range []int64{c.slotsBy, c.causeBy, c.cancelBy, c.appendAt, c.commitAt, c.restartAt, cp} {
 		if t != 0 && (!ok || t < at) {
 			at, ok = t, true
 		}
@@ -137,8 +168,17 @@ func (c *core) tick(now int64) {
 		c.appendAgain()
 	}
 	if due(&c.commitAt) {
-		c.sendCommits()
+		if c.committing() {
+			c.sendCommits()
+		} else {
+			c.sendCheckpointCommits()
+		}
 	}
+	if due(&c.restartAt) {
+		c.redeploy(now)
+	}
+	c.cp.Tick(now)
+	c.checkpointActions(now)
 }
 
 // defect stops a job whose core has contradicted itself. Its output isn't committed and no result recorded.
@@ -152,6 +192,8 @@ func (c *core) suspend(now int64, err error) {
 	c.note("job %s → %s: %s", c.status, suspended, err)
 	c.status = suspended
 	c.timestamps[suspended], c.modified = now, now
+	c.cp.Stopped(now, err.Error())
+	c.checkpointActions(now)
 	c.clearDeadlines()
 	c.done = true
 	c.emit(releaseAction{reason: "the job is suspended: " + err.Error()})
@@ -159,7 +201,7 @@ func (c *core) suspend(now int64, err error) {
 }
 
 func (c *core) clearDeadlines() {
-	c.slotsBy, c.causeBy, c.cancelBy, c.appendAt, c.commitAt = 0, 0, 0, 0, 0
+	c.slotsBy, c.causeBy, c.cancelBy, c.appendAt, c.commitAt, c.restartAt = 0, 0, 0, 0, 0, 0
 }
 
 // operatorOf shows an operator by name.

@@ -16,7 +16,11 @@ func (c *core) deploy(now int64) {
 		if plans[e.host] == nil {
 			plans[e.host] = &linkpb.Deploy{}
 		}
-		plans[e.host].Tasks = append(plans[e.host].Tasks, taskOf(e))
+		t := taskOf(e)
+		if restore := c.restore.Tasks[e.v.id]; e.subtask < len(restore) {
+			t.Restore = restore[e.subtask]
+		}
+		plans[e.host].Tasks = append(plans[e.host].Tasks, t)
 	})
 	c.coordinator = c.pool[0].host
 	if plans[c.coordinator] == nil {
@@ -58,7 +62,7 @@ func (c *core) coordinatorTasks(committers bool) []*linkpb.Coordinator {
 		if committers && !k.commits {
 			continue
 		}
-		all = append(all, &linkpb.Coordinator{Operator: k.id[:], Parallelism: k.v.pb.GetParallelism(), MaxParallelism: k.v.pb.GetMaxParallelism()})
+		all = append(all, &linkpb.Coordinator{Operator: k.id[:], Snapshot: c.restore.Coordinators[k.id], Parallelism: k.v.pb.GetParallelism(), MaxParallelism: k.v.pb.GetMaxParallelism()})
 	}
 	return all
 }

@@ -57,6 +57,7 @@ type execution struct {
 	io       IOMetrics
 	counters map[string]int64
 	commits  []*linkpb.OperatorCommit
+	last     *linkpb.TaskState // in which it finished
 	failure  *FailureDetails
 	earlier  []SubtaskDetails // newest first
 }

@@ -16,7 +16,7 @@ const maxConcurrent = 16
 // failure is one that a host reports. A secondary one follows from something else, such as a peer's end: it waits a
 // moment for the cause.
 func (c *core) failure(now int64, f FailureDetails, secondary bool) {
-	if !secondary || !c.active() {
+	if !secondary || !c.active() || c.status == restarting {
 		c.fail(now, f)
 		return
 	}
@@ -30,9 +30,9 @@ func (c *core) failure(now int64, f FailureDetails, secondary bool) {
 // ended, f changes nothing.
 func (c *core) fail(now int64, f FailureDetails) {
 	switch {
-	case c.done || c.status == cancelling:
+	case c.done || c.status == cancelling || c.stopped:
 		return
-	case c.status == failing:
+	case c.status == failing || c.status == restarting && c.unfinished > 0:
 		if root := &c.failures[0]; len(root.Concurrent) < maxConcurrent && f.Message != root.Message {
 			root.Concurrent = append(root.Concurrent, f)
 		}
@@ -45,6 +45,11 @@ func (c *core) fail(now int64, f FailureDetails) {
 	c.failures = slices.Insert(c.failures, 0, f)
 	if len(c.failures) > c.history {
 		c.failures, c.truncated = c.failures[:c.history], true
+	}
+	if c.mayRestart(now) {
+		c.note("job restarts: %s", f.Message)
+		c.beginRestart(now)
+		return
 	}
 	c.note("job fails: %s", f.Message)
 	c.setStatus(now, failing)
@@ -61,6 +66,8 @@ func (c *core) cancel(now int64) bool {
 		return true
 	}
 	c.suspect, c.causeBy = nil, 0
+	c.cp.Stopped(now, "the job is being cancelled")
+	c.checkpointActions(now)
 	wasFailing := c.status == failing
 	c.setStatus(now, cancelling)
 	if !wasFailing {
@@ -72,8 +79,16 @@ func (c *core) cancel(now int64) bool {
 
 // stopTasks asks for no more slots and cancels every execution that isn't in a final state.
 func (c *core) stopTasks(now int64) {
-	c.need, c.slotsBy, c.commitAt = 0, 0, 0
+	c.need, c.slotsBy, c.commitAt, c.restartAt = 0, 0, 0, 0
 	c.emit(declareAction{slots: 0})
+	c.cp.Stopped(now, "the job's tasks are being stopped")
+	c.checkpointActions(now)
+	c.cancelTasks(now)
+	c.settle(now)
+}
+
+// cancelTasks cancels every execution that isn't in a final state.
+func (c *core) cancelTasks(now int64) {
 	ids := map[*host][]*linkpb.ExecutionID{}
 	c.each(func(e *execution) {
 		switch {
@@ -93,7 +108,6 @@ func (c *core) stopTasks(now int64) {
 			}
 		}
 	}
-	c.settle(now)
 }
 
 // cancellationTimedOut has the hosts killed whose tasks ignore their cancellation.

@@ -3,6 +3,7 @@ package jobmaster
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,9 +11,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/weftstream/weft/conf"
+	"github.com/weftstream/weft/filesystem"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
+	"github.com/weftstream/weft/runtime/checkpoint"
+	"github.com/weftstream/weft/runtime/checkpoint/checkpointpb"
 	"github.com/weftstream/weft/runtime/ha"
 	"github.com/weftstream/weft/runtime/jobmanager/mailbox"
 	"github.com/weftstream/weft/runtime/rpc/rpcpb"
@@ -55,6 +61,13 @@ type Config struct {
 	TaskManagers TaskManagers
 	Slots        Slots
 	Log          EpochLog
+	// Files are the file systems of checkpoints; may be nil for a job that takes none.
+	Files *filesystem.Set
+	// Checkpoint is the checkpoint record of an earlier JobMaster of the job, nil if there is none: then the job starts from
+	// it.
+	Checkpoint *checkpointpb.Pointer
+	// Again says that the job ran under an earlier JobMaster.
+	Again bool
 	// Committed is the committed-output record of an earlier JobMaster of the job, nil if there is none: then the job
 	// isn't run again, its output is committed and its result recorded.
 	Committed *linkpb.TaskUpdate
@@ -83,6 +96,8 @@ type JobMaster struct {
 	summary atomic.Pointer[JobSummary]
 	outcome Outcome // set before ended is closed
 	appends sync.WaitGroup
+	storage *checkpoint.Storage // nil without Files
+	asked   requestsForCheckpoints
 }
 
 // event is a message to the actor.
@@ -93,7 +108,14 @@ func New(c Config) (*JobMaster, error) {
 	if c.TaskManagers == nil || c.Slots == nil || c.Log == nil || c.Logger == nil {
 		return nil, errors.New("make JobMaster: TaskManagers, slots, epoch log and logger are required")
 	}
-	k, err := newCore(c.Graph, settingsOf(c.Conf), c.Committed, time.Now().UnixMilli())
+	c.Graph = proto.CloneOf(c.Graph)
+	s := settingsOf(c.Conf)
+	if c.Again {
+		var b [3]byte
+		rand.Read(b[:]) // never fails (crypto/rand)
+		s.run = hex.EncodeToString(b[:])
+	}
+	k, err := newCore(c.Graph, s, c.Committed, time.Now().UnixMilli())
 	if err != nil {
 		return nil, err
 	}
@@ -101,6 +123,9 @@ func New(c Config) (*JobMaster, error) {
 	rand.Read(key) // never fails (crypto/rand)
 	m := &JobMaster{c: c, core: k, box: mailbox.New[event](), ended: make(chan struct{}),
 		info: &rpcpb.JobInfo{Graph: c.Graph, Config: c.Conf.Map(), JobKey: key}}
+	if c.Files != nil {
+		m.storage = checkpoint.NewStorage(c.Files)
+	}
 	m.publish()
 	return m, nil
 }
@@ -115,6 +140,7 @@ func (m *JobMaster) Run(stop <-chan struct{}) Outcome {
 	cancel()
 	m.box.Close()
 	m.appends.Wait()
+	m.asked.close()
 	m.outcome.Details = m.core.details()
 	m.publish()
 	close(m.ended)
@@ -131,7 +157,7 @@ func (m *JobMaster) Discard(err error) {
 func (m *JobMaster) run(ctx context.Context, stop <-chan struct{}) Outcome {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	m.core.start(time.Now().UnixMilli())
+	m.begin(ctx)
 	for {
 		if end := m.execute(ctx, m.core.take()); end != nil {
 			return Outcome{Result: end.result, Err: end.err}
@@ -175,6 +201,10 @@ func (m *JobMaster) execute(ctx context.Context, acts []action) *endAction {
 				err := m.append(ctx, a.record)
 				m.box.Post(func(c *core, now int64) { c.appended(now, err) })
 			})
+		case checkpointAction:
+			m.checkpointIO(ctx, a.Action)
+		case answerAction:
+			m.asked.answer(a.Answer)
 		case endAction:
 			end = &a
 		case noteAction:

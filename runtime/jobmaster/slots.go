@@ -56,7 +56,9 @@ func (c *core) require(now int64, slots int) {
 }
 
 // waitsForSlots says that offers are taken.
-func (c *core) waitsForSlots() bool { return c.status == running && !c.deployed && c.need > 0 }
+func (c *core) waitsForSlots() bool {
+	return (c.status == running || c.status == restarting) && !c.deployed && c.need > 0
+}
 
 // hostOf finds or makes the host on a TaskManager. One that is gone is replaced: its TaskManager has started another.
 func (c *core) hostOf(loc Location) *host {
@@ -95,12 +97,17 @@ func (c *core) allSlots(now int64) {
 	slices.SortFunc(c.pool, func(a, b slot) int {
 		return cmp.Or(cmp.Compare(a.host.index, b.host.index), cmp.Compare(a.number, b.number))
 	})
+	if c.status == restarting {
+		c.redeploy(now)
+		return
+	}
 	c.deployed = true
 	if c.committing() {
 		c.deployCoordinators(now, c.pool[0].host)
 		return
 	}
 	c.deploy(now)
+	c.recommit(now)
 }
 
 // refused is a slot that a TaskManager can't give, or takes back before it is used.

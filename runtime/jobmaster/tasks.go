@@ -25,6 +25,17 @@ func (c *core) hostEvent(now int64, loc Location, ev *linkpb.FromHost) {
 		c.coordinatorRequest(h, m.CoordinatorRequest)
 	case *linkpb.FromHost_CoordinatorResponse:
 		c.coordinatorResponse(h, m.CoordinatorResponse)
+	case *linkpb.FromHost_CheckpointAck:
+		c.cp.Acknowledged(now, m.CheckpointAck)
+		c.checkpointActions(now)
+	case *linkpb.FromHost_CheckpointDecline:
+		c.cp.Declined(now, m.CheckpointDecline)
+		c.checkpointActions(now)
+	case *linkpb.FromHost_CoordinatorSnapshots:
+		if h == c.coordinator {
+			c.cp.CoordinatorsSnapshot(now, m.CoordinatorSnapshots)
+			c.checkpointActions(now)
+		}
 	case *linkpb.FromHost_CommitDone:
 		c.commitDone(now, h, m.CommitDone)
 	case *linkpb.FromHost_Failed:
@@ -69,7 +80,10 @@ func (c *core) taskUpdate(now int64, h *host, u *linkpb.TaskUpdate) {
 		return
 	}
 	switch state {
+	case execRunning:
+		c.allRunning(now)
 	case execFinished:
+		e.last = u.GetFinalState()
 		for _, o := range u.GetCommits() {
 			if k := c.byOperator[idOf(o.GetOperator())]; k != nil && k.commits {
 				e.commits = append(e.commits, o)
@@ -84,9 +98,12 @@ func (c *core) taskUpdate(now int64, h *host, u *linkpb.TaskUpdate) {
 		e.failure = &f
 		c.failure(now, f, u.GetFailure().GetSecondary())
 	case execCanceled:
-		if c.active() {
+		if c.active() && c.status != restarting && !c.stopped {
 			c.failure(now, c.taskFailure(now, e, fmt.Sprintf("task %s was canceled by its task host", e.name())), true)
 		}
+	}
+	if state == execFinished {
+		c.taskFinished(now, e)
 	}
 	c.settle(now)
 }
@@ -98,9 +115,14 @@ func (c *core) settle(now int64) {
 	}
 	switch c.status {
 	case running:
-		if c.suspect == nil && !c.committing() {
+		switch {
+		case c.stopped:
+			c.end(now, finished)
+		case c.suspect == nil && !c.committing() && !c.cp.Storing() && len(c.checkpointCommits) == 0:
 			c.allFinished(now)
 		}
+	case restarting:
+		c.redeploy(now)
 	case failing:
 		c.end(now, failed)
 	case cancelling:
@@ -126,7 +148,7 @@ func (c *core) hostExit(now int64, h *host, x *linkpb.HostExit) {
 	}
 	h.gone = true
 	if !c.deployed {
-		c.dropSlots(h)
+		c.giveBack(h)
 	}
 	f := c.hostFailure(now, h, fmt.Sprintf("the task host on TaskManager %s ended: %s", h, reason))
 	f.Stack = cut(x.GetStderrTail(), maxStack)
@@ -161,9 +183,9 @@ func (c *core) taskManagerLost(now int64, resourceID, reason string) {
 		return
 	}
 	h.gone = true
-	if c.waitsForSlots() {
-		c.dropSlots(h) // the ResourceManager knows the need and finds others
-		return
+	c.dropSlots(h)
+	if c.waitsForSlots() && c.status != restarting {
+		return // the ResourceManager knows the need and finds others
 	}
 	c.hostGone(now, h, c.hostFailure(now, h, fmt.Sprintf("TaskManager %s was lost: %s", h, reason)))
 }
@@ -187,6 +209,7 @@ func (c *core) hostGone(now int64, h *host, f FailureDetails) {
 	switch {
 	case c.committing() && c.status == running:
 		c.committerGone(now, h, f)
+	case c.status == restarting: // what was to be cancelled has ended
 	case c.active():
 		c.fail(now, f)
 	}

@@ -1,5 +1,7 @@
 package state
 
+import "sync/atomic"
+
 // Range is the key groups From <= g < To that a subtask owns, of Max in the whole job.
 type Range struct{ From, To, Max int }
 
@@ -10,11 +12,15 @@ type Table[K comparable, V any] struct {
 	clone  func(K) K
 	groups []group[K, V]
 	n      int
+	own    func(*V)     // see CopyValues
+	views  atomic.Int32 // frozen views not yet released
 }
 
 type group[K comparable, V any] struct {
 	slots []slot[K, V] // length is a power of two, or 0
 	n     int
+	// frozen says that a view may be reading slots: they are copied before the first change.
+	frozen bool
 }
 
 type slot[K comparable, V any] struct {
@@ -38,9 +44,13 @@ func (t *Table[K, V]) group(hash uint32) *group[K, V] {
 	return &t.groups[int(uint64(hash)*uint64(t.r.Max)>>32)-t.r.From]
 }
 
-// At finds the value of k, or inserts the zero value and says so. The pointer is good until the next At, Delete or Clear.
+// At finds the value of k, or inserts the zero value and says so. The pointer is good until the next At, Delete, Clear or
+// Snapshot.
 func (t *Table[K, V]) At(hash uint32, k K) (v *V, inserted bool) {
 	g := t.group(hash)
+	if g.frozen {
+		t.thaw(g)
+	}
 	mask := uint32(len(g.slots) - 1)
 	if len(g.slots) != 0 {
 		for i := hash & mask; ; i = (i + 1) & mask {
@@ -106,10 +116,13 @@ func (g *group[K, V]) find(hash uint32, k K) int {
 	}
 }
 
-// Find returns the value of k, or nil. The pointer is good until the next At, Delete or Clear.
+// Find returns the value of k to change, or nil. The pointer is good until the next At, Delete, Clear or Snapshot.
 func (t *Table[K, V]) Find(hash uint32, k K) *V {
 	g := t.group(hash)
 	if i := g.find(hash, k); i >= 0 {
+		if g.frozen {
+			t.thaw(g) // keeps every slot's place
+		}
 		return &g.slots[i].val
 	}
 	return nil
@@ -121,6 +134,9 @@ func (t *Table[K, V]) Delete(hash uint32, k K) bool {
 	at := g.find(hash, k)
 	if at < 0 {
 		return false
+	}
+	if g.frozen {
+		t.thaw(g)
 	}
 	// Close the gap: move back every later slot of the run that may stand in it, so that no tombstones are needed.
 	mask := uint32(len(g.slots) - 1)
@@ -141,7 +157,9 @@ func (t *Table[K, V]) Delete(hash uint32, k K) bool {
 func (t *Table[K, V]) Clear() {
 	for i := range t.groups {
 		g := &t.groups[i]
-		if g.n != 0 {
+		if g.frozen {
+			g.slots, g.n, g.frozen = nil, 0, false
+		} else if g.n != 0 {
 			clear(g.slots)
 			g.n = 0
 		}
@@ -152,6 +170,9 @@ func (t *Table[K, V]) Clear() {
 // All yields every key, in the order of key groups. The table must not be changed meanwhile; the values may be.
 func (t *Table[K, V]) All(yield func(hash uint32, k *K, v *V) bool) {
 	for i := range t.groups {
+		if t.groups[i].frozen {
+			t.thaw(&t.groups[i])
+		}
 		slots := t.groups[i].slots
 		for j := range slots {
 			if s := &slots[j]; s.used && !yield(s.hash, &s.key, &s.val) {

@@ -213,6 +213,7 @@ func (t *Task) buildInputs(position map[*graph.Node]int) error {
 		return err
 	}
 	t.gate = gate
+	t.cp.blocked, t.cp.ended, t.cp.left = make([]bool, len(specs)), make([]bool, len(specs)), len(specs)
 	t.meter.gate.Store(gate)
 	return nil
 }

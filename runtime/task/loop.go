@@ -74,9 +74,12 @@ func (t *Task) step() (worked, ended bool, err error) {
 		return true, false, err
 	}
 	if e.Event.Kind != operator.EndOfInput {
-		return true, false, nil
+		return true, false, t.barrier(e.Channel, e.Event.ID)
 	}
 	inputEnded, err := p.end()
+	if err == nil {
+		err = t.channelEnded(e.Channel)
+	}
 	if err != nil || !inputEnded {
 		return true, false, err
 	}
@@ -89,6 +92,12 @@ func (t *Task) step() (worked, ended bool, err error) {
 }
 
 func (t *Task) poll() (worked, ended bool, err error) {
+	if t.cp.stopped {
+		return false, false, nil
+	}
+	if t.cp.drained {
+		return t.endSource()
+	}
 	if !t.resume.IsZero() {
 		if !t.woken.Load() && time.Now().Before(t.resume) {
 			return false, false, nil
@@ -103,11 +112,7 @@ func (t *Task) poll() (worked, ended bool, err error) {
 	}
 	t.current = -1
 	if ended {
-		out := t.chain[0].outputs[""]
-		if err := out.Watermark(operator.MaxWatermark); err != nil {
-			return true, false, err
-		}
-		return true, true, out.End()
+		return t.endSource()
 	}
 	if wait > 0 {
 		t.resume = time.Now().Add(wait)
@@ -115,6 +120,15 @@ func (t *Task) poll() (worked, ended bool, err error) {
 		return false, false, nil
 	}
 	return true, false, nil
+}
+
+// endSource passes the end of the source on.
+func (t *Task) endSource() (worked, ended bool, err error) {
+	out := t.chain[0].outputs[""]
+	if err := out.Watermark(operator.MaxWatermark); err != nil {
+		return true, false, err
+	}
+	return true, true, out.End()
 }
 
 // sleep returns when there is something to do.
@@ -131,7 +145,7 @@ func (t *Task) sleep() {
 
 func (t *Task) inputReady() bool {
 	if t.source != nil {
-		return t.woken.Load()
+		return t.woken.Load() && !t.cp.stopped
 	}
 	return t.gate.Ready()
 }

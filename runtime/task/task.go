@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weftstream/weft/filesystem"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
@@ -26,6 +27,10 @@ type Settings struct {
 	// BufferTimeout is how long records may wait in a partial batch: 0 sends what there is after every batch of input,
 	// below 0 only full batches are sent (execution.buffer-timeout.enabled: false).
 	BufferTimeout time.Duration
+	// Checkpoints says that the job takes checkpoints, so that a subtask that ends leaves its state.
+	Checkpoints bool
+	// SharedDirectory is where such a state goes that is too large for a message; "": nowhere.
+	SharedDirectory string
 }
 
 // Job is what the subtasks of one job in one host share. It isn't changed once tasks are made.
@@ -39,6 +44,8 @@ type Job struct {
 	// Resource is the resource id of the host's TaskManager.
 	Resource string
 	Settings Settings
+	// Files are the file systems that checkpoints are written to and read from; may be nil without any.
+	Files *filesystem.Set
 	// Log has the job bound.
 	Log *slog.Logger
 }
@@ -50,6 +57,9 @@ type Host interface {
 	// Ask sends a request to the coordinator of an operator. reply is called once, from any goroutine, and doesn't block.
 	// The host chooses the request's seq.
 	Ask(req *linkpb.CoordinatorRequest, reply func(payload []byte, err error))
+	// Acknowledge and Decline end the task's part in a checkpoint.
+	Acknowledge(*linkpb.CheckpointAck)
+	Decline(*linkpb.CheckpointDecline)
 }
 
 // Task is one execution attempt of a subtask.
@@ -82,6 +92,7 @@ type Task struct {
 	blamed  int // position of the operator whose error ends the task, -1 for none
 
 	meter meter
+	cp    checkpoints
 }
 
 // New makes a task for spec. Nothing runs and nothing is held until Run.
@@ -102,6 +113,7 @@ func New(job *Job, spec *linkpb.Task, host Host) (*Task, error) {
 	t.mail.waker = t.waker
 	t.clock.wake = t.waker.Wake
 	t.meter.init()
+	t.cp.options, t.cp.aborted, t.cp.cancel = map[int64]*linkpb.CheckpointOptions{}, map[int64]bool{}, map[int64]context.CancelFunc{}
 	return t, nil
 }
 
@@ -120,6 +132,7 @@ func (t *Task) Run() {
 	name, subtask := t.vertex.GetName(), strconv.Itoa(int(t.ID().GetSubtask()))
 	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("operator", name, "subtask", subtask)))
 	var commits []*linkpb.OperatorCommit
+	var final *linkpb.TaskState
 	var err error
 	ended := false
 	end := func() {
@@ -133,7 +146,7 @@ func (t *Task) Run() {
 		if closeErr := t.close(); err == nil {
 			err = closeErr
 		}
-		t.report(commits, err)
+		t.report(commits, final, err)
 	}
 	defer end() // for user code that calls runtime.Goexit
 	run := func(f func() error) bool {
@@ -142,12 +155,12 @@ func (t *Task) Run() {
 		return err == nil
 	}
 	t.update(&linkpb.TaskUpdate{State: linkpb.ExecutionState_EXECUTION_INITIALIZING})
-	if run(t.build) {
+	if run(t.build) && run(t.restore) {
 		t.update(&linkpb.TaskUpdate{State: linkpb.ExecutionState_EXECUTION_RUNNING})
 		t.meter.running.Start()
 		if run(t.loop) {
 			run(func() (err error) {
-				commits, err = t.finish()
+				commits, final, err = t.finish()
 				return err
 			})
 		}
@@ -155,29 +168,41 @@ func (t *Task) Run() {
 	end()
 }
 
-// finish runs after the last record: routers are flushed and ended, and what operators want committed is collected.
-func (t *Task) finish() ([]*linkpb.OperatorCommit, error) {
-	var commits []*linkpb.OperatorCommit
+// finish runs after the last record: routers are flushed and ended, what operators want committed is collected, and their
+// state.
+func (t *Task) finish() (commits []*linkpb.OperatorCommit, final *linkpb.TaskState, err error) {
+	if t.job.Settings.Checkpoints || t.cp.drain != "" {
+		commits, final, err = t.finalState()
+	} else {
+		commits, err = t.committables()
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, o := range t.outlets {
+		if err := o.End(); err != nil {
+			return nil, nil, err
+		}
+	}
+	return commits, final, nil
+}
+
+// committables is what the operators of a job without checkpoints want committed at its end.
+func (t *Task) committables() ([]*linkpb.OperatorCommit, error) {
 	for i, l := range t.chain {
 		c, ok := l.op.(operator.Committer)
 		if !ok {
 			continue
 		}
 		t.current = i
-		committables, err := c.Committables()
+		what, err := c.Committables()
 		if err != nil {
 			return nil, t.blame(i, fmt.Errorf("collect what is to be committed: %w", err))
 		}
-		id := l.node.OperatorID()
-		commits = append(commits, &linkpb.OperatorCommit{Operator: id[:], Committables: committables})
+		t.cp.held = append(t.cp.held, heldCommit{at: i, what: what})
 	}
 	t.current = -1
-	for _, o := range t.outlets {
-		if err := o.End(); err != nil {
-			return nil, err
-		}
-	}
-	return commits, nil
+	return t.heldCommits(), nil
 }
 
 // close ends the task's context, closes the operators and gives the channels up. It returns the first error.
@@ -185,6 +210,7 @@ func (t *Task) close() error {
 	t.meter.stop()
 	t.stop()
 	t.clock.stop()
+	t.cp.uploads.Wait()
 	var first error
 	for i, l := range t.chain {
 		if l == nil || l.op == nil {
@@ -204,11 +230,12 @@ func (t *Task) close() error {
 	return first
 }
 
-func (t *Task) report(commits []*linkpb.OperatorCommit, err error) {
+func (t *Task) report(commits []*linkpb.OperatorCommit, final *linkpb.TaskState, err error) {
 	u := &linkpb.TaskUpdate{Counters: t.counters(), Io: t.io()}
 	switch {
 	case err == nil:
 		u.State, u.Commits = linkpb.ExecutionState_EXECUTION_FINISHED, commits
+		u.FinalState = final
 	case t.cancelled.Load():
 		u.State = linkpb.ExecutionState_EXECUTION_CANCELED
 		if !errors.Is(err, operator.ErrCancelled) && !errors.Is(err, context.Canceled) {

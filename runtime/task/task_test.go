@@ -31,15 +31,29 @@ var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 // recorder is a task.Host that keeps what it is told.
 type recorder struct {
-	mu      sync.Mutex
-	updates []*linkpb.TaskUpdate
-	answer  func(*linkpb.CoordinatorRequest) ([]byte, error)
+	mu       sync.Mutex
+	updates  []*linkpb.TaskUpdate
+	acks     []*linkpb.CheckpointAck
+	declines []*linkpb.CheckpointDecline
+	answer   func(*linkpb.CoordinatorRequest) ([]byte, error)
 }
 
 func (r *recorder) Update(u *linkpb.TaskUpdate) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.updates = append(r.updates, u)
+}
+
+func (r *recorder) Acknowledge(a *linkpb.CheckpointAck) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.acks = append(r.acks, a)
+}
+
+func (r *recorder) Decline(d *linkpb.CheckpointDecline) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.declines = append(r.declines, d)
 }
 
 func (r *recorder) Ask(q *linkpb.CoordinatorRequest, reply func([]byte, error)) {

@@ -1,0 +1,741 @@
+package checkpoint
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/link/linkpb"
+	"github.com/weftstream/weft/runtime/checkpoint/checkpointpb"
+)
+
+var (
+	// ErrNotRunning answers a request while the job's tasks don't all run.
+	ErrNotRunning = errors.New("the job's tasks aren't all running")
+	// ErrNoDirectory answers a savepoint request without a directory where none is configured.
+	ErrNoDirectory = errors.New("no savepoint directory: name one, or set execution.checkpointing.savepoint-dir")
+	// ErrAborted answers a request whose checkpoint was given up.
+	ErrAborted = errors.New("the checkpoint was aborted")
+)
+
+// Request asks for a savepoint, or for a checkpoint now.
+type Request struct {
+	// ID is the asker's; Answer carries it.
+	ID        int64
+	Savepoint bool
+	// Directory is where a savepoint's own directory is made; "": the configured one.
+	Directory string
+	// Stop: the job ends with the savepoint. Drain: its sources end first, and with them everything.
+	Stop, Drain bool
+}
+
+// Task is a subtask that takes part.
+type Task struct {
+	ID     *linkpb.ExecutionID
+	Source bool
+}
+
+// Coordinator decides when checkpoints begin and when they are complete. Every event comes with a time in Unix
+// milliseconds; what follows from it is in the actions that Take returns.
+type Coordinator struct {
+	cfg Config
+	g   *graph.JobGraph
+	run string
+
+	running bool
+	tasks   []*task
+	byKey   map[key]*task
+
+	next      int64 // id of the next checkpoint
+	pending   []*pending
+	storing   *pending
+	latest    *checkpointpb.Metadata
+	pointer   *checkpointpb.Pointer
+	triggerAt int64 // when the next periodic one is due; 0: not
+	lastEnd   int64
+	failures  int              // in a row
+	committed map[string]int64 // what was committed, by which checkpoint: tasks may hand it over again
+	stopping  bool             // a savepoint that ends the job is complete or under way
+	broken    string           // why there can be no more checkpoints of this run
+	stats     Stats
+	actions   []Action
+}
+
+type key struct {
+	vertex  string
+	subtask int32
+}
+
+func keyOf(id *linkpb.ExecutionID) key { return key{string(id.GetVertex()), id.GetSubtask()} }
+
+type task struct {
+	Task
+	finished bool
+	final    *linkpb.TaskState
+	commits  []*linkpb.OperatorCommit // of one that has finished
+}
+
+// phase is how far a checkpoint has come.
+type phase int
+
+const (
+	preparing phase = iota
+	coordinating
+	acknowledging
+	storable
+	storing
+)
+
+type pending struct {
+	id       int64
+	request  *Request // nil for a periodic one
+	options  *linkpb.CheckpointOptions
+	phase    phase
+	deadline int64
+	// hidden acknowledgements by subtask; finished tasks have none.
+	acks         map[key]*linkpb.CheckpointAck
+	coordinators []*linkpb.CoordinatorSnapshot
+	record       *Record
+	metadata     *checkpointpb.Metadata
+	commits      []*linkpb.OperatorCommit
+}
+
+func (p *pending) savepoint() bool { return p.options.GetSavepoint() }
+
+// committedMemory is for how many checkpoints it is remembered what they committed: by far longer than a task takes to hear
+// of a completed one.
+const committedMemory = 64
+
+// New makes the Coordinator of a job. run names this JobMaster among those of the job, "" for the first. pointer is the
+// record of an earlier one, with its metadata; both nil at first.
+func New(cfg Config, g *graph.JobGraph, run string, pointer *checkpointpb.Pointer, md *checkpointpb.Metadata) *Coordinator {
+	c := &Coordinator{cfg: cfg, g: g, run: run, byKey: map[key]*task{}, next: 1, committed: map[string]int64{}}
+	c.stats.Config = cfg
+	if pointer != nil {
+		c.pointer, c.latest, c.next = pointer, md, max(pointer.GetNext(), pointer.GetCheckpoint()+1)
+	}
+	return c
+}
+
+// Take returns the actions since the last call.
+func (c *Coordinator) Take() []Action {
+	a := c.actions
+	c.actions = nil
+	return a
+}
+
+func (c *Coordinator) emit(a Action) { c.actions = append(c.actions, a) }
+
+// Latest is the newest completed checkpoint; nil when there is none.
+func (c *Coordinator) Latest() *checkpointpb.Metadata { return c.latest }
+
+// Restored notes that the job starts from a checkpoint.
+func (c *Coordinator) Restored(now int64, md *checkpointpb.Metadata) {
+	c.stats.Counts.Restored++
+	c.stats.Restored = &Restored{ID: md.GetCheckpoint(), Time: now, Savepoint: md.GetSavepoint(), Path: md.GetDirectory()}
+}
+
+// Started says that all tasks run: from now on checkpoints are taken.
+func (c *Coordinator) Started(now int64, tasks []Task) {
+	c.tasks, c.running, c.stopping, c.broken = nil, true, false, ""
+	clear(c.byKey)
+	for _, t := range tasks {
+		n := &task{Task: t}
+		c.tasks = append(c.tasks, n)
+		c.byKey[keyOf(t.ID)] = n
+	}
+	if c.cfg.Interval > 0 {
+		c.triggerAt = now + c.cfg.Interval
+	}
+}
+
+// Stopped says that the tasks no longer all run: what is pending is given up. A checkpoint that is being stored may
+// still complete.
+func (c *Coordinator) Stopped(now int64, reason string) {
+	c.running, c.triggerAt = false, 0
+	for _, p := range slices.Clone(c.pending) {
+		if p.phase != storing {
+			c.abort(now, p, reason, false)
+		}
+	}
+}
+
+// Running says that checkpoints are being taken.
+func (c *Coordinator) Running() bool { return c.running }
+
+// Storing says that a checkpoint is being stored.
+func (c *Coordinator) Storing() bool { return c.storing != nil }
+
+// Next is when Tick has something to do.
+func (c *Coordinator) Next() (at int64, ok bool) {
+	note := func(t int64) {
+		if t != 0 && (!ok || t < at) {
+			at, ok = t, true
+		}
+	}
+	if c.mayTrigger() {
+		note(c.due())
+	}
+	for _, p := range c.pending {
+		if p.phase < storable {
+			note(p.deadline)
+		}
+	}
+	return at, ok
+}
+
+// due is when the next periodic checkpoint may begin.
+func (c *Coordinator) due() int64 { return max(c.triggerAt, c.lastEnd+c.cfg.MinPause) }
+
+func (c *Coordinator) mayTrigger() bool {
+	if !c.running || c.triggerAt == 0 || c.stopping || c.broken != "" {
+		return false
+	}
+	n, live := 0, false
+	for _, p := range c.pending {
+		if p.request == nil {
+			n++
+		}
+	}
+	for _, t := range c.tasks {
+		live = live || !t.finished
+	}
+	return n < c.cfg.MaxConcurrent && live && (c.cfg.AfterFinish || !c.someFinished())
+}
+
+func (c *Coordinator) someFinished() bool {
+	return slices.ContainsFunc(c.tasks, func(t *task) bool { return t.finished })
+}
+
+// Tick does what has become due.
+func (c *Coordinator) Tick(now int64) {
+	for _, p := range slices.Clone(c.pending) {
+		if p.phase < storable && now >= p.deadline {
+			c.abort(now, p, fmt.Sprintf("it wasn't complete after %d ms (execution.checkpointing.timeout); %s", c.cfg.Timeout, c.missing(p)), true)
+		}
+	}
+	if c.mayTrigger() && now >= c.due() {
+		c.triggerAt = now + c.cfg.Interval
+		c.begin(now, nil)
+	}
+}
+
+// missing says whom a checkpoint waits for.
+func (c *Coordinator) missing(p *pending) string {
+	switch p.phase {
+	case preparing:
+		return "its directory isn't made"
+	case coordinating:
+		return "the coordinator tasks have not answered"
+	}
+	var first *task
+	n := 0
+	for _, t := range c.tasks {
+		if !t.finished && p.acks[keyOf(t.ID)] == nil {
+			if n++; first == nil {
+				first = t
+			}
+		}
+	}
+	if first == nil {
+		return "nothing is missing"
+	}
+	return fmt.Sprintf("%d of %d subtasks have not acknowledged it, the first is subtask %d of %q", n, len(c.tasks), first.ID.GetSubtask(), c.vertexName(first.ID.GetVertex()))
+}
+
+func (c *Coordinator) vertexName(id []byte) string {
+	for _, v := range c.g.GetVertices() {
+		if bytes.Equal(v.GetId(), id) {
+			return v.GetName()
+		}
+	}
+	return fmt.Sprintf("%x", id)
+}
+
+// Trigger begins a savepoint, or a checkpoint, that was asked for. Its end is in an Answer.
+func (c *Coordinator) Trigger(now int64, r Request) {
+	switch {
+	case !c.running:
+		c.emit(Answer{Request: r.ID, Err: ErrNotRunning})
+	case c.broken != "":
+		c.emit(Answer{Request: r.ID, Err: fmt.Errorf("%w: %s", ErrNotRunning, c.broken)})
+	case c.stopping:
+		c.emit(Answer{Request: r.ID, Err: fmt.Errorf("%w: it is being stopped with a savepoint", ErrNotRunning)})
+	case r.Savepoint && r.Directory == "" && c.cfg.SavepointDirectory == "":
+		c.emit(Answer{Request: r.ID, Err: ErrNoDirectory})
+	default:
+		c.stopping = r.Stop
+		c.begin(now, &r)
+	}
+}
+
+func (c *Coordinator) begin(now int64, r *Request) {
+	p := &pending{id: c.next, request: r, deadline: now + c.cfg.Timeout, acks: map[key]*linkpb.CheckpointAck{},
+		options: &linkpb.CheckpointOptions{TimestampMs: now, InlineThreshold: c.cfg.InlineThreshold}}
+	c.next++
+	dir := ""
+	if r != nil && r.Savepoint {
+		p.options.Savepoint, p.options.Stop, p.options.Drain = true, r.Stop, r.Stop && r.Drain
+		base := r.Directory
+		if base == "" {
+			base = c.cfg.SavepointDirectory
+		}
+		dir = SavepointDirectory(base, c.g.ID())
+	} else if c.cfg.Directory != "" {
+		dir = CheckpointDirectory(c.cfg.Directory, c.cfg.PerJob, c.g.ID(), p.id, c.run)
+	}
+	p.record = &Record{ID: p.id, Status: InProgress, Savepoint: p.savepoint(), Trigger: now, Tasks: len(c.tasks), Path: dir}
+	c.stats.Counts.Total++
+	c.stats.Counts.InProgress++
+	c.stats.History = slices.Insert(c.stats.History, 0, p.record)
+	c.trim()
+	c.pending = append(c.pending, p)
+	if dir != "" {
+		c.emit(Prepare{ID: p.id, Directory: dir})
+		return
+	}
+	c.Prepared(now, p.id, "", nil)
+}
+
+// trim forgets the oldest records beyond the history, but none in progress.
+func (c *Coordinator) trim() {
+	for i := len(c.stats.History) - 1; i > 0 && len(c.stats.History) > c.cfg.History; i-- {
+		if c.stats.History[i].Status != InProgress {
+			c.stats.History = slices.Delete(c.stats.History, i, i+1)
+		}
+	}
+}
+
+func (c *Coordinator) find(id int64) *pending {
+	for _, p := range c.pending {
+		if p.id == id {
+			return p
+		}
+	}
+	return nil
+}
+
+// Prepared is the outcome of Prepare; dir is the directory's full URI.
+func (c *Coordinator) Prepared(now int64, id int64, dir string, err error) {
+	p := c.find(id)
+	switch {
+	case p == nil || p.phase != preparing:
+		if err == nil && dir != "" {
+			c.emit(Discard{Directories: []string{dir}})
+		}
+		return
+	case err != nil:
+		c.abort(now, p, err.Error(), true)
+		return
+	}
+	p.options.Directory, p.record.Path = dir, dir
+	p.phase = coordinating
+	if slices.ContainsFunc(c.g.GetVertices(), func(v *graph.JobVertex) bool {
+		return slices.ContainsFunc(v.GetOperators(), func(o *graph.ChainedOperator) bool { return o.GetCoordinator() })
+	}) {
+		c.emit(SnapshotCoordinators{ID: id})
+		return
+	}
+	c.triggerTasks(now, p)
+}
+
+// CoordinatorsSnapshot is what the coordinator tasks answered.
+func (c *Coordinator) CoordinatorsSnapshot(now int64, m *linkpb.CoordinatorSnapshots) {
+	p := c.find(m.GetCheckpoint())
+	switch {
+	case p == nil || p.phase != coordinating:
+	case m.GetError() != "":
+		c.abort(now, p, m.GetError(), true)
+	default:
+		p.coordinators = m.GetSnapshots()
+		c.triggerTasks(now, p)
+	}
+}
+
+func (c *Coordinator) triggerTasks(now int64, p *pending) {
+	p.phase = acknowledging
+	a := TriggerTasks{ID: p.id, Options: p.options}
+	for _, t := range c.tasks {
+		if t.Source && !t.finished {
+			a.Sources = append(a.Sources, t.ID)
+		}
+	}
+	c.emit(a)
+	c.check(now, p)
+}
+
+// Acknowledged takes the state of a subtask.
+func (c *Coordinator) Acknowledged(now int64, a *linkpb.CheckpointAck) {
+	p, t := c.find(a.GetCheckpoint()), c.byKey[keyOf(a.GetId())]
+	if p == nil || p.phase != acknowledging || t == nil || t.ID.GetAttempt() != a.GetId().GetAttempt() {
+		if files := a.GetState().GetFiles(); len(files) > 0 && !(p != nil && p.phase >= storable) {
+			c.emit(Discard{Files: files})
+		}
+		return
+	}
+	p.acks[keyOf(a.GetId())] = a
+	r := p.record
+	r.LatestAck = now
+	r.StateSize += a.GetState().GetBytes()
+	r.Processed += a.GetProcessedBytes()
+	r.Persisted += a.GetPersistedBytes()
+	r.Unaligned = r.Unaligned || a.GetUnaligned()
+	r.Acknowledged++
+	c.recordTask(r, t, SubtaskRecord{Index: int(a.GetId().GetSubtask()), Acknowledged: now, StateSize: a.GetState().GetBytes(),
+		StartDelay: a.GetStartDelayMs(), Alignment: a.GetAlignmentMs(), Sync: a.GetSyncMs(), Async: a.GetAsyncMs(),
+		Processed: a.GetProcessedBytes(), Persisted: a.GetPersistedBytes(), Unaligned: a.GetUnaligned()})
+	c.check(now, p)
+}
+
+// recordTask puts what is known of a subtask into the record.
+func (c *Coordinator) recordTask(r *Record, t *task, s SubtaskRecord) {
+	if len(r.Vertices) == 0 {
+		for _, v := range c.g.GetVertices() {
+			r.Vertices = append(r.Vertices, VertexRecord{ID: fmt.Sprintf("%x", v.GetId()), Subtasks: make([]SubtaskRecord, v.GetParallelism())})
+		}
+		for _, v := range r.Vertices {
+			for i := range v.Subtasks {
+				v.Subtasks[i].Index = i
+			}
+		}
+	}
+	for i, v := range c.g.GetVertices() {
+		if bytes.Equal(v.GetId(), t.ID.GetVertex()) && s.Index < len(r.Vertices[i].Subtasks) {
+			r.Vertices[i].Subtasks[s.Index] = s
+		}
+	}
+}
+
+// Declined gives a checkpoint up that a subtask couldn't take.
+func (c *Coordinator) Declined(now int64, d *linkpb.CheckpointDecline) {
+	p, t := c.find(d.GetCheckpoint()), c.byKey[keyOf(d.GetId())]
+	if p == nil || p.phase != acknowledging || t == nil || t.ID.GetAttempt() != d.GetId().GetAttempt() {
+		return
+	}
+	c.abort(now, p, fmt.Sprintf("subtask %d of %q declined it: %s", d.GetId().GetSubtask(), c.vertexName(d.GetId().GetVertex()), d.GetFailure().GetMessage()), true)
+}
+
+// TaskFinished says that a subtask has come to its end: final stands for it in all checkpoints from now on. Without one
+// there are no more checkpoints.
+func (c *Coordinator) TaskFinished(now int64, id *linkpb.ExecutionID, final *linkpb.TaskState, commits []*linkpb.OperatorCommit) {
+	t := c.byKey[keyOf(id)]
+	if t == nil || t.ID.GetAttempt() != id.GetAttempt() {
+		return
+	}
+	t.finished, t.final, t.commits = true, final, commits
+	if final == nil {
+		c.broken = fmt.Sprintf("subtask %d of %q has finished without leaving its state", id.GetSubtask(), c.vertexName(id.GetVertex()))
+		for _, p := range slices.Clone(c.pending) {
+			if p.phase < storable && p.acks[keyOf(id)] == nil {
+				c.abort(now, p, c.broken, false)
+			}
+		}
+		return
+	}
+	for _, p := range slices.Clone(c.pending) {
+		c.check(now, p)
+	}
+}
+
+// check goes on with a checkpoint that has everything.
+func (c *Coordinator) check(now int64, p *pending) {
+	if p.phase != acknowledging {
+		return
+	}
+	for _, t := range c.tasks {
+		if !t.finished && p.acks[keyOf(t.ID)] == nil {
+			return
+		}
+	}
+	p.phase = storable
+	c.storeNext(now)
+}
+
+// storeNext stores the oldest checkpoint that has everything; those before it that haven't are superseded.
+func (c *Coordinator) storeNext(now int64) {
+	if c.storing != nil {
+		return
+	}
+	for _, p := range c.pending {
+		if p.phase == storable {
+			c.store(now, p)
+			return
+		}
+	}
+}
+
+func (c *Coordinator) store(now int64, p *pending) {
+	c.storing, p.phase = p, storing
+	md := &checkpointpb.Metadata{Version: FormatVersion, Checkpoint: p.id, JobId: c.g.GetJobId(), JobName: c.g.GetName(), Savepoint: p.savepoint(),
+		TimestampMs: p.options.GetTimestampMs(), CompletedMs: now, Directory: p.options.GetDirectory(), Coordinators: p.coordinators}
+	var commits []*linkpb.OperatorCommit
+	for _, v := range c.g.GetVertices() {
+		out := &checkpointpb.Vertex{Id: v.GetId(), Parallelism: v.GetParallelism(), MaxParallelism: v.GetMaxParallelism()}
+		for i := range v.GetParallelism() {
+			state, committable := c.stateOf(p, key{string(v.GetId()), i}, now)
+			if state == nil {
+				state = &linkpb.TaskState{}
+			}
+			out.Subtasks = append(out.Subtasks, state)
+			commits = append(commits, committable...)
+		}
+		md.Vertices = append(md.Vertices, out)
+		for _, o := range v.GetOperators() {
+			md.Operators = append(md.Operators, &checkpointpb.Operator{Id: o.GetId(), Uid: o.GetUid(), Name: o.GetName(),
+				Parallelism: v.GetParallelism(), MaxParallelism: v.GetMaxParallelism()})
+		}
+	}
+	p.commits = c.fresh(commits)
+	md.Commits = p.commits
+	p.metadata = md
+	p.record.StateSize = bytesOf(md)
+	pointer := &checkpointpb.Pointer{Path: md.GetDirectory(), Checkpoint: p.id, Next: c.next, Older: c.retained()}
+	if md.GetDirectory() == "" {
+		data, err := EncodeMetadata(md)
+		if err != nil {
+			c.storing = nil
+			c.abort(now, p, err.Error(), true)
+			return
+		}
+		pointer.Inline = data
+	}
+	c.emit(Store{Metadata: md, Pointer: pointer})
+}
+
+// stateOf is what a subtask contributes: its acknowledgement, or the state in which it finished.
+func (c *Coordinator) stateOf(p *pending, k key, now int64) (*linkpb.TaskState, []*linkpb.OperatorCommit) {
+	if a := p.acks[k]; a != nil {
+		return a.GetState(), a.GetCommits()
+	}
+	t := c.byKey[k]
+	if t == nil {
+		return nil, nil
+	}
+	c.recordTask(p.record, t, SubtaskRecord{Index: int(k.subtask), Acknowledged: now, StateSize: t.final.GetBytes(), Finished: true})
+	p.record.Acknowledged++
+	return t.final, t.commits
+}
+
+// fresh merges commits by operator and leaves out what an earlier checkpoint has committed: tasks repeat committables until
+// they hear that a checkpoint with them is complete.
+func (c *Coordinator) fresh(all []*linkpb.OperatorCommit) []*linkpb.OperatorCommit {
+	var merged []*linkpb.OperatorCommit
+	by := map[string]*linkpb.OperatorCommit{}
+	seen := map[string]bool{}
+	for _, o := range all {
+		for _, what := range o.GetCommittables() {
+			k := string(o.GetOperator()) + string(what)
+			if c.committed[k] != 0 || seen[k] {
+				continue
+			}
+			seen[k] = true
+			m := by[string(o.GetOperator())]
+			if m == nil {
+				m = &linkpb.OperatorCommit{Operator: o.GetOperator()}
+				by[string(o.GetOperator())] = m
+				merged = append(merged, m)
+			}
+			m.Committables = append(m.Committables, what)
+		}
+	}
+	return merged
+}
+
+// Uncommitted is what of all that finished tasks handed over no checkpoint has committed: what the end of the job commits.
+func (c *Coordinator) Uncommitted(all []*linkpb.OperatorCommit) []*linkpb.OperatorCommit {
+	return c.fresh(all)
+}
+
+// retained lists what is kept beside the checkpoint that is being stored.
+func (c *Coordinator) retained() []*checkpointpb.Retained {
+	if c.pointer == nil {
+		return nil
+	}
+	all := []*checkpointpb.Retained{{Path: c.pointer.GetPath(), Checkpoint: c.pointer.GetCheckpoint(), Savepoint: c.latest.GetSavepoint()}}
+	all = append(all, c.pointer.GetOlder()...)
+	var kept []*checkpointpb.Retained
+	n := 1
+	for _, r := range all {
+		if r.GetSavepoint() || r.GetPath() == "" {
+			continue // the user's, or gone with its record
+		}
+		if n < c.cfg.Retained {
+			kept = append(kept, r)
+			n++
+		}
+	}
+	return kept
+}
+
+// Stored is the outcome of Store.
+func (c *Coordinator) Stored(now int64, id int64, pointer *checkpointpb.Pointer, err error) {
+	p := c.storing
+	if p == nil || p.id != id {
+		return
+	}
+	c.storing = nil
+	if err != nil {
+		c.abort(now, p, err.Error(), true)
+		c.storeNext(now)
+		return
+	}
+	c.remove(p)
+	c.failures, c.lastEnd = 0, now
+	superseded := c.superseded(pointer)
+	c.latest, c.pointer = p.metadata, pointer
+	for _, o := range p.commits {
+		for _, what := range o.GetCommittables() {
+			c.committed[string(o.GetOperator())+string(what)] = id
+		}
+	}
+	for k, in := range c.committed {
+		if in < id-committedMemory {
+			delete(c.committed, k)
+		}
+	}
+	r := p.record
+	r.Status, r.End = Completed, now
+	c.stats.Counts.Completed++
+	c.stats.LatestCompleted = r
+	if p.savepoint() {
+		c.stats.LatestSavepoint = r
+	}
+	c.emit(Commit{ID: id, Commits: p.commits})
+	c.emit(Notify{ID: id, Complete: true})
+	if len(superseded) > 0 {
+		c.emit(Discard{Directories: superseded})
+	}
+	if p.request != nil {
+		c.emit(Answer{Request: p.request.ID, ID: id, Path: p.metadata.GetDirectory()})
+	}
+	for _, older := range slices.Clone(c.pending) {
+		if older.id < id && older.request == nil {
+			c.abort(now, older, fmt.Sprintf("checkpoint %d completed before it", id), false)
+		}
+	}
+	c.storeNext(now)
+}
+
+// superseded lists what the record of a new checkpoint no longer keeps.
+func (c *Coordinator) superseded(next *checkpointpb.Pointer) []string {
+	if c.pointer == nil {
+		return nil
+	}
+	keep := map[string]bool{next.GetPath(): true}
+	for _, r := range next.GetOlder() {
+		keep[r.GetPath()] = true
+	}
+	var gone []string
+	if !c.latest.GetSavepoint() && c.pointer.GetPath() != "" && !keep[c.pointer.GetPath()] {
+		gone = append(gone, c.pointer.GetPath())
+	}
+	for _, r := range c.pointer.GetOlder() {
+		if !r.GetSavepoint() && r.GetPath() != "" && !keep[r.GetPath()] {
+			gone = append(gone, r.GetPath())
+		}
+	}
+	for _, r := range c.stats.History {
+		r.Discarded = r.Discarded || slices.Contains(gone, r.Path)
+	}
+	return gone
+}
+
+// Ended says that the job has ended with a status and lists the directories of checkpoints that go with it. Savepoints
+// stay.
+func (c *Coordinator) Ended(now int64, status linkpb.JobStatus) []string {
+	c.Stopped(now, "the job has ended")
+	if c.pointer == nil {
+		return nil
+	}
+	keep := false
+	switch c.cfg.Retention {
+	case RetainOnCancel:
+		keep = status != linkpb.JobStatus_FINISHED
+	case DeleteOnCancel:
+		keep = status == linkpb.JobStatus_FAILED
+	}
+	if keep {
+		return nil
+	}
+	return c.superseded(&checkpointpb.Pointer{})
+}
+
+func (c *Coordinator) remove(p *pending) {
+	c.pending = slices.DeleteFunc(c.pending, func(o *pending) bool { return o == p })
+	c.stats.Counts.InProgress--
+}
+
+// abort gives a checkpoint up. counts says that it counts as a failed one.
+func (c *Coordinator) abort(now int64, p *pending, reason string, counts bool) {
+	c.remove(p)
+	c.lastEnd = now
+	r := p.record
+	r.Status, r.End, r.Failure, r.FailedAt = Failed, now, reason, now
+	c.stats.Counts.Failed++
+	c.stats.LatestFailed = r
+	kind := "checkpoint"
+	if p.savepoint() {
+		kind = "savepoint"
+	}
+	c.emit(Note{Text: fmt.Sprintf("%s %d aborted: %s", kind, p.id, reason)})
+	if p.phase > coordinating {
+		c.emit(Notify{ID: p.id})
+	}
+	if p.options.GetDirectory() != "" {
+		c.emit(Discard{Directories: []string{p.options.GetDirectory()}})
+	}
+	if p.request != nil {
+		if p.options.GetStop() {
+			c.stopping = false
+		}
+		c.emit(Answer{Request: p.request.ID, ID: p.id, Err: fmt.Errorf("%w: %s", ErrAborted, reason)})
+	}
+	if counts && !p.savepoint() {
+		if c.failures++; c.failures > c.cfg.Tolerable {
+			c.failures = 0
+			c.emit(Fail{Reason: fmt.Sprintf("checkpoint %d failed, and execution.checkpointing.tolerable-failed-checkpoints is %d: %s", p.id, c.cfg.Tolerable, reason)})
+		}
+	}
+}
+
+// Stats is a copy of what there is to tell.
+func (c *Coordinator) Stats() Stats {
+	s := c.stats
+	s.History = make([]*Record, len(c.stats.History))
+	copies := map[*Record]*Record{}
+	clone := func(r *Record) *Record {
+		if r == nil {
+			return nil
+		}
+		if copies[r] == nil {
+			k := *r
+			k.Vertices = make([]VertexRecord, len(r.Vertices))
+			for i, v := range r.Vertices {
+				k.Vertices[i] = VertexRecord{ID: v.ID, Subtasks: slices.Clone(v.Subtasks)}
+			}
+			copies[r] = &k
+		}
+		return copies[r]
+	}
+	for i, r := range c.stats.History {
+		s.History[i] = clone(r)
+	}
+	s.LatestCompleted, s.LatestSavepoint, s.LatestFailed = clone(s.LatestCompleted), clone(s.LatestSavepoint), clone(s.LatestFailed)
+	if s.Restored != nil {
+		r := *s.Restored
+		s.Restored = &r
+	}
+	return s
+}
+
+// Pointer is the record of the latest checkpoint; nil when there is none.
+func (c *Coordinator) Pointer() *checkpointpb.Pointer {
+	if c.pointer == nil {
+		return nil
+	}
+	return proto.CloneOf(c.pointer)
+}

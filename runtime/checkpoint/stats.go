@@ -1,0 +1,97 @@
+package checkpoint
+
+import "slices"
+
+// Stats is what there is to tell about a job's checkpoints: Flink's /jobs/:jobid/checkpoints. Times are in Unix
+// milliseconds, durations in milliseconds, sizes in bytes. A Stats isn't changed after it was made.
+type Stats struct {
+	Counts Counts
+	// Latest of each kind; nil where there is none.
+	LatestCompleted, LatestSavepoint, LatestFailed *Record
+	Restored                                       *Restored
+	// History is newest first, those in progress included.
+	History []*Record
+	Config  Config
+}
+
+// Counts counts checkpoints and savepoints since the JobMaster began.
+type Counts struct{ Restored, Total, InProgress, Completed, Failed int64 }
+
+// Status of a checkpoint.
+type Status string
+
+// The values are Flink's.
+const (
+	InProgress Status = "IN_PROGRESS"
+	Completed  Status = "COMPLETED"
+	Failed     Status = "FAILED"
+)
+
+// Record tells of one checkpoint.
+type Record struct {
+	ID                  int64
+	Status              Status
+	Savepoint           bool
+	Trigger, LatestAck  int64
+	End                 int64 // 0 while in progress
+	StateSize           int64
+	Processed           int64 // while aligning
+	Persisted           int64 // of records in flight
+	Acknowledged, Tasks int
+	Unaligned           bool
+	Path                string
+	Discarded           bool
+	Failure             string
+	FailedAt            int64
+	// Vertices are in the order of the job's; empty before the first acknowledgement.
+	Vertices []VertexRecord
+}
+
+// VertexRecord tells of a checkpoint at one vertex.
+type VertexRecord struct {
+	ID       string
+	Subtasks []SubtaskRecord
+}
+
+// SubtaskRecord tells of a checkpoint at one subtask. Acknowledged is 0 while it hasn't.
+type SubtaskRecord struct {
+	Index                              int
+	Acknowledged                       int64
+	StateSize                          int64
+	StartDelay, Alignment, Sync, Async int64
+	Processed, Persisted               int64
+	Unaligned                          bool
+	// Finished says that the subtask had ended before, and its last state stands for it.
+	Finished bool
+}
+
+// Restored is the checkpoint that the job started from last.
+type Restored struct {
+	ID        int64
+	Time      int64
+	Savepoint bool
+	Path      string
+}
+
+// Summary is over the completed checkpoints of the history.
+type Summary struct{ Min, Max, Avg, P50, P90, P95, P99, P999 int64 }
+
+// Summarize sums up a figure over the completed checkpoints of the history. ok is false while there is none.
+func (s *Stats) Summarize(figure func(*Record) int64) (sum Summary, ok bool) {
+	var all []int64
+	total := int64(0)
+	for _, r := range s.History {
+		if r.Status == Completed {
+			all = append(all, figure(r))
+			total += figure(r)
+		}
+	}
+	if len(all) == 0 {
+		return Summary{}, false
+	}
+	slices.Sort(all)
+	// The nearest rank: the smallest value that a share of the values doesn't exceed.
+	rank := func(permille int) int64 { return all[max(0, (len(all)*permille+999)/1000-1)] }
+	return Summary{Min: all[0], Max: all[len(all)-1], Avg: total / int64(len(all)), P50: rank(500), P90: rank(900), P95: rank(950),
+		P99: rank(990), P999: rank(999)}, true
+}

@@ -1,0 +1,111 @@
+package jobmaster
+
+import (
+	"slices"
+
+	"github.com/weftstream/weft/link/linkpb"
+)
+
+// maxEarlier bounds the earlier attempts that are remembered of a subtask.
+const maxEarlier = 16
+
+// restartPlan is the part of the core that runs a job again after a failure: all its tasks, from the latest checkpoint, on
+// the slots it still has and new ones for those it lost.
+type restartPlan struct {
+	// notBefore is when the restart strategy lets the tasks be deployed again.
+	notBefore int64
+}
+
+// mayRestart asks the restart strategy. A job whose output is being committed is past that.
+func (c *core) mayRestart(now int64) bool {
+	if c.status != running && c.status != restarting || c.committing() {
+		return false
+	}
+	delay, again, why := c.restart.Failed(now)
+	if !again {
+		if why != "" {
+			c.note("no restart: %s", why)
+		}
+		return false
+	}
+	c.notBefore = now + delay
+	return true
+}
+
+// beginRestart cancels what runs and asks for the slots that are missing.
+func (c *core) beginRestart(now int64) {
+	if c.status != restarting {
+		c.setStatus(now, restarting)
+	}
+	c.cp.Stopped(now, "the job is restarted")
+	c.checkpointActions(now)
+	c.deployed, c.refusals, c.commitAt, c.stopAt = false, 0, 0, 0
+	c.checkpointCommits = nil
+	clear(c.requests)
+	if k := c.coordinator; k != nil && !k.gone {
+		c.command(k, &linkpb.ToHost{Message: &linkpb.ToHost_CloseCoordinators{CloseCoordinators: &linkpb.CloseCoordinators{}}})
+	}
+	c.coordinator = nil
+	c.cancelTasks(now)
+	for _, h := range c.hosts {
+		if h.gone {
+			c.giveBack(h)
+		}
+	}
+	c.require(now, c.slots)
+	c.redeploy(now)
+}
+
+// giveBack returns the slots on a host that has ended: its TaskManager, if it lives, can start another for them.
+func (c *core) giveBack(h *host) {
+	for _, s := range c.pool {
+		if s.host == h && c.status == restarting {
+			c.emit(returnAction{resourceID: h.loc.ResourceID, allocation: []byte(s.allocation)})
+		}
+	}
+	c.dropSlots(h)
+}
+
+// redeploy deploys the next attempts once the old ones have ended, the delay is over and all slots are there.
+func (c *core) redeploy(now int64) {
+	if c.status != restarting || c.unfinished > 0 || c.cp.Storing() {
+		return
+	}
+	if now < c.notBefore {
+		c.restartAt = c.notBefore
+		return
+	}
+	if len(c.pool) < c.need {
+		return
+	}
+	c.slotsBy, c.restartAt, c.cancelBy = 0, 0, 0
+	if err := c.assign(now); err != nil {
+		c.refuse(now, err)
+		return
+	}
+	c.each(func(e *execution) { c.again(now, e) })
+	c.setStatus(now, running)
+	c.allSlots(now)
+}
+
+// recommit has sinks commit what the checkpoint holds from which the tasks started: whether they had done so is unknown.
+func (c *core) recommit(now int64) {
+	if len(c.restore.Commits) > 0 {
+		c.commitCheckpoint(now, c.state().GetCheckpoint(), c.restore.Commits)
+	}
+}
+
+// again makes an execution's next attempt.
+func (c *core) again(now int64, e *execution) {
+	e.earlier = slices.Insert(e.earlier, 0, e.details())
+	e.earlier[0].Earlier = nil
+	if len(e.earlier) > maxEarlier {
+		e.earlier = e.earlier[:maxEarlier]
+	}
+	e.v.counts[e.state]--
+	e.v.counts[execCreated]++
+	c.unfinished++
+	*e = execution{v: e.v, subtask: e.subtask, attempt: e.attempt + 1, state: execCreated, io: noIO, earlier: e.earlier}
+	e.entered[execCreated] = now
+	c.transition(now, e, execScheduled)
+}

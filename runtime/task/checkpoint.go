@@ -1,0 +1,370 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/weftstream/weft/link/linkpb"
+	"github.com/weftstream/weft/operator"
+)
+
+// checkpoints is what a task knows of checkpoints. It belongs to the subtask's goroutine, but for uploads.
+type checkpoints struct {
+	options map[int64]*linkpb.CheckpointOptions // of those under way
+	done    int64                               // ids up to this one are taken, aborted or overtaken
+	aborted map[int64]bool                      // above done
+
+	aligning *alignment // nil between checkpoints
+	blocked  []bool     // by channel
+	ended    []bool     // by channel
+	left     int        // channels that have not ended
+
+	held    []heldCommit // in no checkpoint that is known to be complete
+	stopped bool         // a source that emits nothing more: the job is being stopped with a savepoint
+	drained bool         // a source that ends now
+	drain   string       // directory of the savepoint that drains the job
+
+	uploads sync.WaitGroup
+	mu      sync.Mutex                   // guards cancel
+	cancel  map[int64]context.CancelFunc // of uploads under way
+}
+
+// alignment is a checkpoint whose barriers are arriving.
+type alignment struct {
+	id      int64
+	missing int // channels that have neither sent it nor ended
+	begun   time.Time
+	read    int64 // bytes read when it began
+}
+
+// heldCommit is what an operator handed out at a barrier. It goes into every acknowledgement until a checkpoint that holds
+// it is complete: the one that it was made for may never be.
+type heldCommit struct {
+	checkpoint int64
+	at         int
+	what       [][]byte
+}
+
+// Trigger tells the task that a checkpoint has begun, and how it is to be taken; source says that this task is to begin it.
+// Safe for concurrent use; it must be called in the order of the JobMaster's messages.
+func (t *Task) Trigger(id int64, o *linkpb.CheckpointOptions, source bool) {
+	t.mail.put(func() error { return t.triggered(id, o, source) })
+}
+
+// Notice tells the task that a checkpoint is complete or aborted. Safe for concurrent use.
+func (t *Task) Notice(id int64, complete bool) {
+	if !complete {
+		t.cp.mu.Lock()
+		if cancel := t.cp.cancel[id]; cancel != nil {
+			cancel()
+		}
+		t.cp.mu.Unlock()
+	}
+	t.mail.put(func() error { return t.noticed(id, complete) })
+}
+
+func (t *Task) triggered(id int64, o *linkpb.CheckpointOptions, source bool) error {
+	c := &t.cp
+	if o.GetDrain() {
+		c.drain = o.GetDirectory()
+		c.drained = source
+		return nil
+	}
+	if id <= c.done || c.aborted[id] {
+		return nil
+	}
+	c.options[id] = o
+	if source && t.source != nil {
+		return t.take(id, o, time.Now(), 0)
+	}
+	return t.aligned()
+}
+
+func (t *Task) noticed(id int64, complete bool) error {
+	c := &t.cp
+	delete(c.options, id)
+	if complete {
+		kept := c.held[:0]
+		for _, h := range c.held {
+			if h.checkpoint > id {
+				kept = append(kept, h)
+			}
+		}
+		clear(c.held[len(kept):])
+		c.held = kept
+	} else if id > c.done {
+		c.aborted[id] = true
+		if c.aligning != nil && c.aligning.id == id {
+			t.unblock()
+		}
+	}
+	for i, l := range t.chain {
+		listener, ok := l.op.(operator.CheckpointListener)
+		if !ok {
+			continue
+		}
+		t.current = i
+		tell := listener.CheckpointAborted
+		if complete {
+			tell = listener.CheckpointComplete
+		}
+		if err := tell(id); err != nil {
+			return t.blame(i, fmt.Errorf("hear of the end of checkpoint %d: %w", id, err))
+		}
+		t.current = -1
+	}
+	return nil
+}
+
+// barrier notes a barrier that came on a channel.
+func (t *Task) barrier(channel int, id int64) error {
+	c := &t.cp
+	if id <= c.done || c.aborted[id] {
+		return nil
+	}
+	if c.aligning != nil && c.aligning.id < id {
+		// Whoever sent this one has given the other up.
+		t.decline(c.aligning.id, fmt.Errorf("checkpoint %d overtook it", id))
+		c.done = c.aligning.id
+		t.unblock()
+	}
+	if c.aligning == nil {
+		c.aligning = &alignment{id: id, missing: c.left, begun: time.Now(), read: t.gate.BytesRead()}
+	}
+	if c.aligning.id != id || c.blocked[channel] {
+		return nil
+	}
+	c.blocked[channel] = true
+	t.gate.Block(channel)
+	c.aligning.missing--
+	return t.aligned()
+}
+
+// channelEnded notes the end of a channel, which has had every barrier.
+func (t *Task) channelEnded(channel int) error {
+	c := &t.cp
+	c.ended[channel] = true
+	c.left--
+	if c.aligning != nil && !c.blocked[channel] {
+		c.aligning.missing--
+		return t.aligned()
+	}
+	return nil
+}
+
+// aligned takes the checkpoint whose last barrier has come, once its options have come, too.
+func (t *Task) aligned() error {
+	c := &t.cp
+	a := c.aligning
+	if a == nil || a.missing > 0 || c.options[a.id] == nil {
+		return nil
+	}
+	err := t.take(a.id, c.options[a.id], a.begun, t.gate.BytesRead()-a.read)
+	t.unblock()
+	return err
+}
+
+func (t *Task) unblock() {
+	c := &t.cp
+	c.aligning = nil
+	for i, b := range c.blocked {
+		if b {
+			c.blocked[i] = false
+			t.gate.Unblock(i)
+		}
+	}
+}
+
+// take takes a checkpoint: the barrier goes on, the operators' state is captured, and a goroutine writes and acknowledges
+// it while the subtask goes on.
+func (t *Task) take(id int64, o *linkpb.CheckpointOptions, begun time.Time, processed int64) error {
+	c := &t.cp
+	start := time.Now()
+	c.done = id
+	for other := range c.aborted {
+		if other <= id {
+			delete(c.aborted, other)
+		}
+	}
+	for other := range c.options {
+		if other <= id {
+			delete(c.options, other)
+		}
+	}
+	for _, out := range t.outlets {
+		if err := out.unblamed(out.router.Event(operator.Event{Kind: operator.Barrier, ID: id})); err != nil {
+			return err
+		}
+	}
+	commits, snapshots, err := t.capture(id)
+	if err != nil {
+		return err
+	}
+	ack := &linkpb.CheckpointAck{Id: t.ID(), Checkpoint: id, Commits: commits, ProcessedBytes: processed,
+		StartDelayMs: max(0, begun.UnixMilli()-o.GetTimestampMs()), AlignmentMs: start.Sub(begun).Milliseconds(), SyncMs: time.Since(start).Milliseconds()}
+	if o.GetStop() && t.source != nil {
+		c.stopped = true
+	}
+	ctx, cancel := context.WithCancel(t.ctx)
+	c.mu.Lock()
+	c.cancel[id] = cancel
+	c.mu.Unlock()
+	c.uploads.Go(func() {
+		defer func() {
+			cancel()
+			c.mu.Lock()
+			delete(c.cancel, id)
+			c.mu.Unlock()
+		}()
+		t.upload(ctx, ack, o, snapshots)
+	})
+	return nil
+}
+
+// captured is the state of one operator at a barrier.
+type captured struct {
+	at       int
+	snapshot operator.StateSnapshot
+}
+
+// capture has the operators hand out what they have written and take their snapshots, in the order of the chain.
+func (t *Task) capture(id int64) (commits []*linkpb.OperatorCommit, snapshots []captured, err error) {
+	defer func() {
+		if err != nil {
+			release(snapshots)
+		}
+	}()
+	for i, l := range t.chain {
+		t.current = i
+		if k, ok := l.op.(operator.Committer); ok {
+			what, err := k.Committables()
+			if err != nil {
+				return nil, snapshots, t.blame(i, fmt.Errorf("collect what is to be committed: %w", err))
+			}
+			if len(what) > 0 {
+				t.cp.held = append(t.cp.held, heldCommit{checkpoint: id, at: i, what: what})
+			}
+		}
+		if k, ok := l.op.(operator.Checkpointed); ok {
+			s, err := k.Snapshot(id)
+			if err != nil {
+				return nil, snapshots, t.blame(i, fmt.Errorf("take a snapshot: %w", err))
+			}
+			if s != nil {
+				snapshots = append(snapshots, captured{i, s})
+			}
+		}
+	}
+	t.current = -1
+	return t.heldCommits(), snapshots, nil
+}
+
+// heldCommits is everything that no complete checkpoint is known to hold, by operator.
+func (t *Task) heldCommits() []*linkpb.OperatorCommit {
+	by := map[int]*linkpb.OperatorCommit{}
+	var all []*linkpb.OperatorCommit
+	for _, h := range t.cp.held {
+		o := by[h.at]
+		if o == nil {
+			id := t.chain[h.at].node.OperatorID()
+			o = &linkpb.OperatorCommit{Operator: id[:]}
+			by[h.at] = o
+			all = append(all, o)
+		}
+		o.Committables = append(o.Committables, h.what...)
+	}
+	return all
+}
+
+func release(snapshots []captured) {
+	for _, s := range snapshots {
+		s.snapshot.Release()
+	}
+}
+
+// upload writes the state and acknowledges the checkpoint, or declines it. It runs in a goroutine of its own.
+func (t *Task) upload(ctx context.Context, ack *linkpb.CheckpointAck, o *linkpb.CheckpointOptions, snapshots []captured) {
+	start := time.Now()
+	w := t.newStateWriter(ctx, o.GetDirectory(), o.GetInlineThreshold())
+	state, err := t.write(w, snapshots)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		if derr := w.discard(); derr != nil {
+			t.log.Warn("checkpoint file left behind", "checkpoint", ack.GetCheckpoint(), "error", derr)
+		}
+		if ctx.Err() == nil {
+			t.decline(ack.GetCheckpoint(), err)
+		}
+		return
+	}
+	ack.State, ack.AsyncMs = state, time.Since(start).Milliseconds()
+	t.host.Acknowledge(ack)
+}
+
+// write has the snapshots written, and releases them.
+func (t *Task) write(w *stateWriter, snapshots []captured) (state *linkpb.TaskState, err error) {
+	defer release(snapshots)
+	err = Protect(func() error {
+		for _, s := range snapshots {
+			w.operator(t.chain[s.at].node.OperatorID())
+			if err := s.snapshot.Write(w); err != nil {
+				return fmt.Errorf("write the state of %q: %w", t.chain[s.at].node.Name, err)
+			}
+		}
+		state, err = w.finish()
+		return err
+	})
+	return state, err
+}
+
+func (t *Task) decline(id int64, err error) {
+	t.host.Decline(&linkpb.CheckpointDecline{Id: t.ID(), Checkpoint: id, Failure: FailureOf(err)})
+}
+
+// errFinalState says that the state in which a task ended has no place.
+var errFinalState = errors.New("the state in which the subtask ended is too large for a job without a checkpoint directory (execution.checkpointing.dir)")
+
+// maxInlineState bounds the final state of a task that has no directory to go to.
+const maxInlineState = 2 << 20
+
+// finalState writes the state in which the task has ended: it stands for the task in all later checkpoints.
+func (t *Task) finalState() (commits []*linkpb.OperatorCommit, state *linkpb.TaskState, err error) {
+	commits, snapshots, err := t.capture(t.cp.done + 1)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(snapshots) == 0 {
+		return commits, &linkpb.TaskState{}, nil
+	}
+	directory := t.cp.drain
+	if directory == "" {
+		directory = t.job.Settings.SharedDirectory
+	}
+	if directory != "" && t.job.Files != nil {
+		f, p, err := t.job.Files.Resolve(directory)
+		if err == nil {
+			err = f.MkdirAll(t.ctx, p, 0o755)
+		}
+		if err != nil {
+			release(snapshots)
+			return nil, nil, fmt.Errorf("make the directory for the state of ended subtasks: %w", err)
+		}
+	}
+	w := t.newStateWriter(t.ctx, directory, 20<<10)
+	if state, err = t.write(w, snapshots); err != nil {
+		if derr := w.discard(); derr != nil {
+			t.log.Warn("checkpoint file left behind", "error", derr)
+		}
+		return nil, nil, err
+	}
+	if directory == "" && state.GetBytes() > maxInlineState {
+		t.log.Warn("no later checkpoint can complete", "error", errFinalState)
+		return commits, nil, nil
+	}
+	return commits, state, nil
+}

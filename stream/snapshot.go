@@ -1,0 +1,157 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/weftstream/weft/codec"
+	"github.com/weftstream/weft/operator"
+	"github.com/weftstream/weft/runtime/state"
+)
+
+// snapshotOf is a StateSnapshot made of functions.
+type snapshotOf struct {
+	write   func(w operator.StateWriter) error
+	release func() // may be nil
+}
+
+func (s *snapshotOf) Write(w operator.StateWriter) error { return s.write(w) }
+
+func (s *snapshotOf) Release() {
+	if s.release != nil {
+		s.release()
+	}
+}
+
+// listSnapshot is a list state whose parts are opaque, a block each; nil without parts.
+func listSnapshot(name string, parts [][]byte) operator.StateSnapshot {
+	if len(parts) == 0 {
+		return nil
+	}
+	return &snapshotOf{write: func(w operator.StateWriter) error {
+		if err := w.Begin(operator.StateDescriptor{Name: name, Kind: operator.ListState}); err != nil {
+			return err
+		}
+		for _, p := range parts {
+			if err := w.Block(-1, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+}
+
+// pairBlockSize is the size after which a block of pairs is written.
+const pairBlockSize = 1 << 20
+
+// pairCodec writes and reads a keyed state whose values are of the operator's own type V.
+type pairCodec[K comparable, V any] struct {
+	name string
+	key  *codec.Key[K]
+	val  *codec.Type[V]
+}
+
+func newPairCodec[K comparable, V any](name string, key *codec.Key[K]) (pairCodec[K, V], error) {
+	val, err := codec.Of[V]()
+	return pairCodec[K, V]{name: name, key: key, val: val}, err
+}
+
+// begin begins the state.
+func (c *pairCodec[K, V]) begin(w operator.StateWriter) error {
+	d := operator.StateDescriptor{Name: c.name, Kind: operator.KeyedState}
+	var err, errKey error
+	d.Key, errKey = c.key.Schema().MarshalBinary()
+	d.Value, err = c.val.Schema().MarshalBinary()
+	if err = errors.Join(errKey, err); err != nil {
+		return fmt.Errorf("describe state %q: %w", c.name, err)
+	}
+	return w.Begin(d)
+}
+
+// read calls take with every pair of the state that is this subtask's. The values own what they point to.
+func (c *pairCodec[K, V]) read(r operator.StateReader, take func(hash uint32, k K, v *V) error) error {
+	var d *operator.StateDescriptor
+	for _, s := range r.States() {
+		if s.Name == c.name {
+			d = &s
+		}
+	}
+	if d == nil {
+		return nil
+	}
+	keys, errKey := keyReaderOf[K](d.Key)
+	vals, err := readerOf[V](d.Value)
+	if err = errors.Join(errKey, err); err != nil {
+		return fmt.Errorf("restore state %q: %w", c.name, err)
+	}
+	for b, err := range r.Blocks(c.name) {
+		if err != nil {
+			return fmt.Errorf("restore state %q: %w", c.name, err)
+		}
+		for data := b.Data; len(data) != 0; {
+			var k K
+			var v V
+			if data, err = keys.Read(&k, data); err == nil {
+				data, err = vals.Read(&v, data)
+			}
+			if err == nil {
+				err = take(c.key.Hash(k), k, &v)
+			}
+			if err != nil {
+				return fmt.Errorf("restore state %q, key group %d: %w", c.name, b.Group, err)
+			}
+		}
+	}
+	return nil
+}
+
+// readerOf reads values of type T that were written under schema.
+func readerOf[T any](schema []byte) (*codec.Reader[T], error) {
+	var s codec.Schema
+	if err := s.UnmarshalBinary(schema); err != nil {
+		return nil, err
+	}
+	return codec.ReaderOf[T](&s)
+}
+
+// keyReaderOf is readerOf for keys.
+func keyReaderOf[K comparable](schema []byte) (*codec.Reader[K], error) {
+	var s codec.Schema
+	if err := s.UnmarshalBinary(schema); err != nil {
+		return nil, err
+	}
+	return codec.KeyReaderOf[K](&s)
+}
+
+// pairWriter gathers pairs into blocks, key group by key group.
+type pairWriter struct {
+	w     operator.StateWriter
+	group int
+	block []byte
+	err   error
+}
+
+// writeGroups calls each for every key group of r, which puts the pairs of that group.
+func writeGroups(w operator.StateWriter, r state.Range, each func(p *pairWriter, group int)) error {
+	p := &pairWriter{w: w}
+	for p.group = r.From; p.group < r.To && p.err == nil; p.group++ {
+		each(p, p.group)
+		p.flush()
+	}
+	return p.err
+}
+
+func (p *pairWriter) flush() {
+	if len(p.block) != 0 && p.err == nil {
+		p.err = p.w.Block(p.group, p.block)
+	}
+	p.block = p.block[:0]
+}
+
+// putPair adds a pair to the current group.
+func putPair[K comparable, V any](p *pairWriter, c *pairCodec[K, V], k *K, v *V) {
+	p.block = c.val.EncodeValue(c.key.EncodeValue(p.block, k), v)
+	if len(p.block) >= pairBlockSize {
+		p.flush()
+	}
+}

@@ -1,0 +1,99 @@
+package stream
+
+import (
+	"fmt"
+	"maps"
+
+	"github.com/weftstream/weft/operator"
+	"github.com/weftstream/weft/runtime/state"
+)
+
+// frozenPane is one open window at a barrier.
+type frozenPane[K comparable, A any] struct {
+	start, end int64
+	fired      bool
+	again      map[K]uint32
+	accs       *state.Frozen[K, A]
+}
+
+// Snapshot freezes the tables of the open windows.
+func (o *alignedWindow[K, T, A, O]) Snapshot(int64) (operator.StateSnapshot, error) {
+	open := o.open
+	if o.kind == atEnd {
+		if o.last.accs == nil { // fired: there is nothing more to come
+			return nil, nil
+		}
+		open = []*paneTable[K, A]{o.last}
+	}
+	panes := make([]frozenPane[K, A], len(open))
+	for i, w := range open {
+		panes[i] = frozenPane[K, A]{w.start, w.end, w.fired, maps.Clone(w.again), w.accs.Snapshot()}
+	}
+	every, pairs, groups := o.every, o.pairs, o.groups
+	return &snapshotOf{
+		write: func(w operator.StateWriter) error {
+			if err := every.snapshot(w); err != nil {
+				return err
+			}
+			if err := pairs.begin(w); err != nil {
+				return err
+			}
+			return writeGroups(w, groups, func(p *pairWriter, group int) {
+				for i := range panes {
+					panes[i].put(p, &pairs, group)
+				}
+			})
+		},
+		release: func() {
+			for i := range panes {
+				panes[i].accs.Release()
+			}
+		},
+	}, nil
+}
+
+// put writes what a window has of a key group.
+func (f *frozenPane[K, A]) put(p *pairWriter, c *pairCodec[K, paneState[A]], group int) {
+	s := paneState[A]{Start: f.start, End: f.end}
+	for k, a := range f.accs.Group(group) {
+		s.Fired = f.fired
+		if len(f.again) != 0 && s.Fired {
+			_, due := f.again[*k]
+			s.Fired = !due
+		}
+		s.Acc = *a
+		putPair(p, c, k, &s)
+	}
+}
+
+// Restore opens the windows that were open. The watermark starts from the beginning, so a key that has fired does it again
+// only if it gets another record.
+func (o *alignedWindow[K, T, A, O]) Restore(r operator.StateReader) error {
+	err := o.pairs.read(r, func(h uint32, k K, s *paneState[A]) error {
+		w := o.last
+		if o.kind != atEnd {
+			if s.Start >= s.End {
+				return fmt.Errorf("a window from %d to %d", s.Start, s.End)
+			}
+			w = o.find(s.Start, s.End)
+		}
+		acc, fresh := w.accs.At(h, k)
+		if !fresh {
+			return fmt.Errorf("the window from %d to %d holds a key twice", s.Start, s.End)
+		}
+		*acc = s.Acc
+		if !s.Fired && o.kind != atEnd {
+			w.fireAgain(h, k)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("window %q: %w", o.env.Name, err)
+	}
+	for _, w := range o.open {
+		if w.fired = len(w.again) < w.accs.Len(); !w.fired {
+			w.again = nil
+		}
+	}
+	return o.every.restore(r)
+}

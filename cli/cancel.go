@@ -8,7 +8,6 @@ import (
 
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/graph"
-	"github.com/weftstream/weft/link"
 )
 
 // cancelOptions are cancel's.
@@ -16,6 +15,7 @@ type cancelOptions struct {
 	targetOptions
 	savepoint bool
 	kind      string
+	directory string
 	job       string
 }
 
@@ -32,8 +32,12 @@ Examples:
 			&cli.StringFlag{Name: "type", Destination: &o.kind, Hidden: true},
 		}, o.flags()...),
 		Action: func(c *cli.Context) error {
-			if o.savepoint {
-				return usagef("-s: Weft %s has no savepoints; without -s the job is cancelled without one", link.Version)
+			if err := checkKind(o.kind); err != nil {
+				return err
+			}
+			if o.savepoint && c.NArg() == 2 { // -s <directory> <job id>
+				o.directory, o.job = c.Args().First(), c.Args().Get(1)
+				return cancel(c.Context, env, o)
 			}
 			switch c.NArg() {
 			case 0:
@@ -62,6 +66,9 @@ func cancel(ctx context.Context, env *Env, o *cancelOptions) error {
 		return err
 	}
 	defer c.close()
+	if o.savepoint {
+		return cancelWithSavepoint(ctx, s, c, o, id)
+	}
 	s.print.text("Cancelling job %s.\n", id)
 	limited, stop := context.WithTimeout(ctx, conf.Get(s.conf, conf.ClientTimeout))
 	defer stop()
@@ -69,5 +76,29 @@ func cancel(ctx context.Context, env *Env, o *cancelOptions) error {
 		return fmt.Errorf("Could not cancel job %s: %w", id, err)
 	}
 	s.print.write(fmt.Sprintf("Cancelled job %s.\n", id), event{Event: "cancelled", JobID: id.String()})
+	return nil
+}
+
+// cancelWithSavepoint takes a savepoint and then cancels the job: what stop has replaced.
+func cancelWithSavepoint(ctx context.Context, s *session, c *connection, o *cancelOptions, id graph.JobID) error {
+	fail := func(err error) error { return fmt.Errorf("Could not cancel job %s: %w", id, err) }
+	where := "default savepoint directory"
+	if o.directory != "" {
+		where = o.directory
+	}
+	s.print.text("DEPRECATION WARNING: Cancelling a job with savepoint is deprecated. Use \"stop\" instead.\nCancelling job %s with CANONICAL savepoint to %s.\n", id, where)
+	var trigger string
+	err := soon(ctx, s, func(ctx context.Context) (err error) {
+		trigger, err = c.Savepoint(ctx, id, o.directory, true)
+		return err
+	})
+	if err != nil {
+		return fail(err)
+	}
+	path, err := c.AwaitSavepoint(ctx, id, trigger)
+	if err != nil {
+		return fail(err)
+	}
+	s.print.write(fmt.Sprintf("Cancelled job %s. Savepoint stored in %s.\n", id, path), event{Event: "cancelled", JobID: id.String(), Path: path})
 	return nil
 }

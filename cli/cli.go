@@ -16,7 +16,6 @@ import (
 
 	"github.com/weftstream/weft/client"
 	"github.com/weftstream/weft/conf"
-	"github.com/weftstream/weft/link"
 )
 
 // Process runs one of a cluster's processes in the foreground until it ends, and returns its exit code; err says what
@@ -60,7 +59,7 @@ type verb struct {
 // verbs are all verbs, in the order of the help.
 func verbs(env *Env) []verb {
 	return []verb{
-		runVerb(env), runApplicationVerb(env), infoVerb(env), listVerb(env), cancelVerb(env), yarnSessionVerb(env),
+		runVerb(env), runApplicationVerb(env), infoVerb(env), listVerb(env), cancelVerb(env), stopVerb(env), savepointVerb(env), checkpointVerb(env), yarnSessionVerb(env),
 		jobManagerVerb(env), taskManagerVerb(env), entrypointVerb(env), versionVerb(env),
 	}
 }
@@ -156,10 +155,6 @@ func withoutVerb(env *Env, all []verb, name string) int {
 		fmt.Fprintln(env.Err, "\nPlease specify an action.")
 		return ExitError
 	}
-	if why, ok := absentVerbs[name]; ok {
-		fmt.Fprintf(env.Err, "%q isn't available in Weft %s: %s.\n", name, link.Version, why)
-		return ExitError
-	}
 	fmt.Fprintf(env.Err, "%q is not a valid action.\n\nValid actions are ", name)
 	var names []string
 	for _, v := range all {
@@ -170,13 +165,6 @@ func withoutVerb(env *Env, all []verb, name string) int {
 	fmt.Fprintf(env.Err, "%s.\n\nSpecify the version option (-v or --version) to print the version.\n\n"+
 		"Specify the help option (-h or --help) to get help on the command.\n", strings.Join(names, ", "))
 	return ExitError
-}
-
-// absentVerbs are Flink's verbs that there is nothing behind yet.
-var absentVerbs = map[string]string{
-	"stop":       "jobs have no savepoints; weft cancel ends a job without one",
-	"savepoint":  "jobs have no savepoints",
-	"checkpoint": "jobs have no checkpoints",
 }
 
 // withSignals returns a context that the first signal ends, with a *signalError as its cause; the second one kills the

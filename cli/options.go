@@ -10,7 +10,6 @@ import (
 
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/conf/file"
-	"github.com/weftstream/weft/link"
 )
 
 // Values of execution.target that the command line itself knows something of.
@@ -164,8 +163,8 @@ func (o *programOptions) flags() []cli.Flag {
 		&cli.StringFlag{Name: "jarfile", Aliases: []string{"j"}, Usage: "the application; all that follows options is then its arguments", Destination: &o.jar, Hidden: true},
 		&cli.StringSliceFlag{Name: "arguments", Aliases: []string{"a"}, Usage: "an argument of the application", Destination: &o.arguments, Hidden: true},
 		&cli.StringSliceFlag{Name: "classpath", Aliases: []string{"C"}, Destination: &o.classpath, Hidden: true},
-		&cli.StringFlag{Name: "fromSavepoint", Aliases: []string{"s"}, Destination: &o.savepoint, Hidden: true},
-		&cli.BoolFlag{Name: "allowNonRestoredState", Aliases: []string{"n"}, Destination: &o.unclaimed, Hidden: true},
+		&cli.StringFlag{Name: "fromSavepoint", Aliases: []string{"s"}, Usage: "start from the savepoint or checkpoint at this `path`", Destination: &o.savepoint},
+		&cli.BoolFlag{Name: "allowNonRestoredState", Aliases: []string{"n"}, Usage: "leave out state that no operator claims", Destination: &o.unclaimed},
 		&cli.StringFlag{Name: "claimMode", Aliases: []string{"cm"}, Destination: &o.claim, Hidden: true},
 		&cli.StringFlag{Name: "restoreMode", Aliases: []string{"rm"}, Destination: &o.restore, Hidden: true},
 	}
@@ -188,8 +187,6 @@ func (o *programOptions) check(rest []string) error {
 	switch {
 	case len(o.classpath.Value()) > 0:
 		return usagef("-C: there is no class path: an application is one executable with all that it needs")
-	case o.savepoint != "":
-		return usagef("-s: Weft %s has no savepoints to start from", link.Version)
 	}
 	if o.jar != "" {
 		rest = append([]string{o.jar}, rest...)
@@ -214,6 +211,7 @@ func (o *programOptions) settings(detached bool) ([]file.Dynamic, error) {
 	if o.shutdown {
 		s.add(conf.ExecutionShutdownOnAttachedExit.Key(), "true", "--shutdownOnAttachedExit")
 	}
+	s.add(conf.ExecutionStateRecoveryPath.Key(), o.savepoint, "--fromSavepoint")
 	if o.unclaimed {
 		s.add(conf.ExecutionStateRecoveryIgnoreUnclaimedState.Key(), "true", "--allowNonRestoredState")
 	}

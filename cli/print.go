@@ -23,7 +23,7 @@ type printer struct {
 
 // event is a line of --json. What doesn't apply is left out.
 type event struct {
-	// Event is deployed, submitted, job-ended, ended or error.
+	// Event is deployed, submitted, job-ended, ended, cancelled, triggered, savepoint, checkpoint, disposed or error.
 	Event       string         `json:"event"`
 	ID          string         `json:"clusterId,omitempty"`
 	TrackingURL string         `json:"trackingUrl,omitempty"`
@@ -34,6 +34,9 @@ type event struct {
 	Diagnostics string         `json:"diagnostics,omitempty"`
 	Result      *api.JobResult `json:"result,omitempty"`
 	Message     string         `json:"message,omitempty"`
+	TriggerID   string         `json:"triggerId,omitempty"`
+	Path        string         `json:"path,omitempty"`
+	Checkpoint  int64          `json:"checkpointId,omitempty"`
 	ExitCode    *int           `json:"exitCode,omitempty"`
 }
 

@@ -274,43 +274,24 @@ var acceptedGroups = []group{
 		job-result-store.delete-on-commit
 		job-result-store.storage-path
 	`},
-	{"this version takes no checkpoints: a failure fails the job", `
+	{"barriers are always aligned, and take effect exactly once", `
 		execution.checkpointing.aligned-checkpoint-timeout
-		execution.checkpointing.checkpoints-after-tasks-finish
-		execution.checkpointing.create-subdir
-		execution.checkpointing.data-inline-threshold
-		execution.checkpointing.dir
-		execution.checkpointing.externalized-checkpoint-retention
-		execution.checkpointing.incremental
-		execution.checkpointing.interval
-		execution.checkpointing.max-concurrent-checkpoints
-		execution.checkpointing.min-pause
 		execution.checkpointing.mode
-		execution.checkpointing.num-retained
-		execution.checkpointing.savepoint-dir
-		execution.checkpointing.storage
-		execution.checkpointing.timeout
-		execution.checkpointing.tolerable-failed-checkpoints
 		execution.checkpointing.unaligned.enabled
-		state.backend.type
-		web.checkpoints.history
 	`},
-	{"this version restarts no jobs: a failure fails the job", `
-		jobmanager.execution.attempts-history-size
+	{"state is kept in memory, and every checkpoint is a full one", `
+		execution.checkpointing.incremental
+		state.backend.type
+	`},
+	{"a snapshot that a job starts from stays its owner's", `
+		execution.state-recovery.claim-mode
+	`},
+	{"the whole job is restarted, after every failure", `
 		jobmanager.execution.failover-strategy
 		resourcemanager.previous-worker.recovery.timeout
-		restart-strategy.exponential-delay.attempts-before-reset-backoff
-		restart-strategy.exponential-delay.backoff-multiplier
-		restart-strategy.exponential-delay.initial-backoff
-		restart-strategy.exponential-delay.jitter-factor
-		restart-strategy.exponential-delay.max-backoff
-		restart-strategy.exponential-delay.reset-backoff-threshold
-		restart-strategy.failure-rate.delay
-		restart-strategy.failure-rate.failure-rate-interval
-		restart-strategy.failure-rate.max-failures-per-interval
-		restart-strategy.fixed-delay.attempts
-		restart-strategy.fixed-delay.delay
-		restart-strategy.type
+	`},
+	{"the last 16 attempts of a subtask are remembered", `
+		jobmanager.execution.attempts-history-size
 	`},
 	{"this version has no history server", `
 		historyserver.archive.fs.dir
@@ -356,7 +337,6 @@ var acceptedGroups = []group{
 		pipeline.auto-watermark-interval
 		pipeline.global-job-parameters
 		resourcemanager.job.timeout
-		rest.async.store-duration
 		rest.await-leader-timeout
 		slotmanager.max-total-resource.cpu
 		slotmanager.max-total-resource.memory

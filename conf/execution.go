@@ -40,8 +40,7 @@ var (
 		"Whether the program may set options itself.").or(true).
 		older("execution.allow-client-job-configurations").in(ScopeJob)
 	ExecutionStateRecoveryPath = textOption("execution.state-recovery.path",
-		"Savepoint or checkpoint to start from, which this version can't do.").older("execution.savepoint.path").
-		where("nothing: this version can't start a job from a savepoint or checkpoint", func(path string) bool { return path == "" }).in(ScopeJob)
+		"Savepoint or checkpoint to start from: its directory, a URI or a path of the default file system.").older("execution.savepoint.path").in(ScopeJob)
 	ExecutionStateRecoveryIgnoreUnclaimedState = boolOption("execution.state-recovery.ignore-unclaimed-state",
 		"Whether state that no operator of the job claims is left out.").or(false).
 		older("execution.savepoint.ignore-unclaimed-state").in(ScopeJob)
@@ -53,7 +52,7 @@ var (
 // Options of restart strategies.
 var (
 	RestartStrategyType = enumSynonyms("restart-strategy.type",
-		"What happens after a failure; unset, exponential-delay if the job has checkpoints, else none.",
+		"What happens after a failure; unset, exponential-delay if the job has checkpoints, else none. The first restart of any strategy is without delay.",
 		map[string]string{
 			"off": "none", "disable": "none", "false": "none",
 			"fixeddelay": "fixed-delay", "failurerate": "failure-rate", "exponentialdelay": "exponential-delay",

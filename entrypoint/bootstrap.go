@@ -76,10 +76,20 @@ func (j *jobManager) runJobGraph(ctx context.Context) verdict {
 	if err != nil {
 		return failed(err.Error())
 	}
+	j.awaitOperations(ctx)
 	if attached {
 		j.awaitDelivery(ctx, id)
 	}
 	return judge([]executor.Run{{ID: id, Name: g.GetName(), Result: r}})
+}
+
+// awaitOperations gives whoever stopped a job with a savepoint time to learn where it is.
+func (j *jobManager) awaitOperations(ctx context.Context) {
+	limited, cancel := context.WithTimeout(ctx, lingerTime)
+	defer cancel()
+	if err := j.rest.DrainOperations(limited); err != nil && ctx.Err() == nil {
+		j.log.Info("no client has asked how an operation ended", "error", err)
+	}
 }
 
 // awaitDelivery waits until the client knows the result, which it can't ask for once the cluster has ended. How long it
@@ -94,6 +104,7 @@ func (j *jobManager) awaitDelivery(ctx context.Context, id graph.JobID) {
 // linger gives an attached client time to learn the results of an application's jobs, which may have ended before it
 // first asked for them. There is no waiting for one that has asked and then stopped asking: it has gone.
 func (j *jobManager) linger(ctx context.Context, runs []executor.Run) {
+	j.awaitOperations(ctx)
 	if !conf.Get(j.conf, conf.ExecutionAttached) {
 		return
 	}

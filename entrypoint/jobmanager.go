@@ -188,7 +188,7 @@ func (j *jobManager) start(ctx context.Context) error {
 	}
 	var err error
 	j.roles, err = jobmanager.New(jobmanager.Config{
-		Name: j.p.ResourceID(), Conf: j.conf, Driver: j.driver, Spec: j.p.WorkerSpec(), Log: epoch, Records: records,
+		Name: j.p.ResourceID(), Conf: j.conf, Driver: j.driver, Spec: j.p.WorkerSpec(), Log: epoch, Records: records, Files: j.p.Files(),
 		Reattach: j.mode != ModeSession, Artifacts: artifacts{j.store}, Logger: j.log,
 	})
 	if err != nil {

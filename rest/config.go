@@ -24,6 +24,7 @@ type Jobs interface {
 	Job(id graph.JobID) (dispatcher.JobDetails, bool)
 	// Result returns nil for a job that runs, and ok = false for an unknown one.
 	Result(id graph.JobID) (r *linkpb.JobResult, ok bool)
+	checkpointing
 }
 
 // Cluster is the JobManager as the endpoint needs it; *jobmanager.JobManager is one.

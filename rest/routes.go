@@ -1,8 +1,6 @@
 package rest
 
 import (
-	"net/http"
-
 	"github.com/weftstream/weft/link"
 )
 
@@ -35,6 +33,14 @@ func (s *Server) routes() {
 	s.route("GET /jobs/{jobid}/exceptions", s.exceptions)
 	s.route("GET /jobs/{jobid}/accumulators", s.accumulators)
 	s.route("GET /jobs/{jobid}/execution-result", s.executionResult)
+	s.route("POST /jobs/{jobid}/savepoints", s.savepoint)
+	s.route("GET /jobs/{jobid}/savepoints/{triggerid}", s.savepointStatus)
+	s.route("POST /jobs/{jobid}/stop", s.stopJob)
+	s.route("GET /jobs/{jobid}/checkpoints", s.checkpoints)
+	s.route("POST /jobs/{jobid}/checkpoints", s.checkpoint)
+	s.route("GET /jobs/{jobid}/checkpoints/{triggerid}", s.checkpointStatus)
+	s.route("POST /savepoint-disposal", s.disposal)
+	s.route("GET /savepoint-disposal/{triggerid}", s.disposalStatus)
 	s.route("GET /jobs/{jobid}/jobmanager/config", s.jobManagerConfig)
 	s.route("GET /jobs/{jobid}/jobmanager/environment", s.environment)
 	s.route("GET /jobs/{jobid}/vertices/{vertexid}", s.vertex)
@@ -56,16 +62,8 @@ func (s *Server) routes() {
 
 // absent is what clients of Flink ask for and Weft doesn't have: subject and endpoints.
 var absent = map[string][]string{
-	"checkpoints": {
-		http.MethodGet + " /jobs/{jobid}/checkpoints", "GET /jobs/{jobid}/checkpoints/{rest...}", "POST /jobs/{jobid}/checkpoints",
-	},
-	"savepoints: end the job with cancel instead of stop": {
-		"POST /jobs/{jobid}/stop", "GET /jobs/{jobid}/yarn-stop", "PUT /jobs/{jobid}/yarn-stop",
-	},
-	"savepoints": {
-		"POST /jobs/{jobid}/savepoints", "GET /jobs/{jobid}/savepoints/{triggerid}",
-		"POST /savepoint-disposal", "GET /savepoint-disposal/{triggerid}",
-	},
+	"details of single checkpoints":                           {"GET /jobs/{jobid}/checkpoints/config", "GET /jobs/{jobid}/checkpoints/details/{rest...}"},
+	"end of a job without cancellation and without savepoint": {"GET /jobs/{jobid}/yarn-stop", "PUT /jobs/{jobid}/yarn-stop"},
 	"rescaling of running jobs": {
 		"PATCH /jobs/{jobid}/rescaling", "GET /jobs/{jobid}/rescaling/{triggerid}",
 		"GET /jobs/{jobid}/resource-requirements", "PUT /jobs/{jobid}/resource-requirements",

@@ -42,6 +42,7 @@ type Server struct {
 	mux        *http.ServeMux
 	backend    atomic.Pointer[Backend]
 	heartbeats *heartbeats
+	operations *operations
 	uploads    chan struct{}
 	waiting    chan struct{}
 	now        func() time.Time
@@ -67,6 +68,7 @@ func New(c Config) (*Server, error) {
 	s.origin = conf.Get(c.Conf, conf.WebAccessControlAllowOrigin)
 	s.prefix = strings.TrimSuffix(conf.Get(c.Conf, conf.RestUrlPrefix), "/")
 	s.heartbeats = newHeartbeats(s.log, s.now)
+	s.operations = newOperations(conf.Get(c.Conf, conf.RestAsyncStoreDuration), s.now)
 	s.routes()
 	return s, nil
 }
@@ -109,12 +111,17 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		err = <-ended
 	}
 	<-beating
+	s.operations.close()
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	server.Close()
 	return err
 }
+
+// DrainOperations waits until every savepoint that was triggered is complete and its client has heard of it, or until ctx
+// ends: a job that is stopped with a savepoint may take its cluster along.
+func (s *Server) DrainOperations(ctx context.Context) error { return s.operations.drain(ctx) }
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {

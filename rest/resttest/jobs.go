@@ -10,6 +10,7 @@ import (
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
 	"github.com/weftstream/weft/rest/api"
+	"github.com/weftstream/weft/runtime/checkpoint"
 	"github.com/weftstream/weft/runtime/dispatcher"
 	"github.com/weftstream/weft/runtime/jobmanager"
 	"github.com/weftstream/weft/runtime/jobmaster"
@@ -25,6 +26,10 @@ type Jobs struct {
 	Refuse func(*graph.JobGraph) error
 	// Stubborn, if it is set before use, has jobs run on after Cancel.
 	Stubborn bool
+	// Stats, if it is set before use, are the checkpoints of every job.
+	Stats checkpoint.Stats
+
+	savepoints []dispatcher.SavepointRequest
 }
 
 type job struct {

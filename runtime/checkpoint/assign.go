@@ -22,9 +22,6 @@ type Assignment struct {
 	Tasks map[operator.ID][]*linkpb.TaskState
 	// Coordinators are the coordinators' snapshots by operator.
 	Coordinators map[operator.ID][]byte
-	// Commits are to be committed again before the job commits anything new. Those of operators that the job doesn't have
-	// are left out.
-	Commits []*linkpb.OperatorCommit
 }
 
 // saved is the state of one operator at all the subtasks that it had.
@@ -80,11 +77,6 @@ func Assign(md *checkpointpb.Metadata, g *graph.JobGraph, ignoreUnclaimed bool) 
 	for _, c := range md.GetCoordinators() {
 		if id := idOf(c.GetOperator()); known[id] {
 			a.Coordinators[id] = c.GetSnapshot()
-		}
-	}
-	for _, c := range md.GetCommits() {
-		if known[idOf(c.GetOperator())] {
-			a.Commits = append(a.Commits, proto.CloneOf(c))
 		}
 	}
 	return a, nil

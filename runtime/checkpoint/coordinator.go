@@ -59,6 +59,7 @@ type Coordinator struct {
 	lastEnd   int64
 	failures  int              // in a row
 	committed map[string]int64 // what was committed, by which checkpoint: tasks may hand it over again
+	owed      []owed           // what completed checkpoints have yet to commit, oldest first
 	stopping  bool             // a savepoint that ends the job is complete or under way
 	broken    string           // why there can be no more checkpoints of this run
 	stats     Stats
@@ -89,6 +90,13 @@ const (
 	storable
 	storing
 )
+
+// owed is what a completed checkpoint has sinks commit, until they have. Every later checkpoint holds it, too: whoever starts
+// from that one can't tell.
+type owed struct {
+	id      int64
+	commits []*linkpb.OperatorCommit
+}
 
 type pending struct {
 	id       int64
@@ -137,6 +145,29 @@ func (c *Coordinator) Latest() *checkpointpb.Metadata { return c.latest }
 func (c *Coordinator) Restored(now int64, md *checkpointpb.Metadata) {
 	c.stats.Counts.Restored++
 	c.stats.Restored = &Restored{ID: md.GetCheckpoint(), Time: now, Savepoint: md.GetSavepoint(), Path: md.GetDirectory()}
+	c.owed = []owed{{id: c.restoredID(md), commits: md.GetCommits()}}
+}
+
+// restoredID is the id under which the commits of the checkpoint that the job started from are owed: its own, or 0 for one of
+// another job.
+func (c *Coordinator) restoredID(md *checkpointpb.Metadata) int64 {
+	if md == c.latest {
+		return md.GetCheckpoint()
+	}
+	return 0
+}
+
+// Recommit is what is to be committed again after Restored, as a Commit.
+func (c *Coordinator) Recommit() (id int64, commits []*linkpb.OperatorCommit) {
+	if len(c.owed) == 0 {
+		return 0, nil
+	}
+	return c.owed[0].id, c.owed[0].commits
+}
+
+// Committed says that sinks have committed what checkpoint id, and those before it, hold.
+func (c *Coordinator) Committed(id int64) {
+	c.owed = slices.DeleteFunc(c.owed, func(o owed) bool { return o.id <= id })
 }
 
 // Started says that all tasks run: from now on checkpoints are taken.
@@ -490,7 +521,7 @@ func (c *Coordinator) store(now int64, p *pending) {
 		}
 	}
 	p.commits = c.fresh(commits)
-	md.Commits = p.commits
+	md.Commits = c.withOwed(p.commits)
 	p.metadata = md
 	p.record.StateSize = bytesOf(md)
 	pointer := &checkpointpb.Pointer{Path: md.GetDirectory(), Checkpoint: p.id, Next: c.next, Older: c.retained()}
@@ -504,6 +535,26 @@ func (c *Coordinator) store(now int64, p *pending) {
 		pointer.Inline = data
 	}
 	c.emit(Store{Metadata: md, Pointer: pointer})
+}
+
+// withOwed adds what earlier checkpoints have yet to commit, in front.
+func (c *Coordinator) withOwed(fresh []*linkpb.OperatorCommit) []*linkpb.OperatorCommit {
+	var all []*linkpb.OperatorCommit
+	add := func(list []*linkpb.OperatorCommit) {
+		for _, o := range list {
+			i := slices.IndexFunc(all, func(a *linkpb.OperatorCommit) bool { return bytes.Equal(a.GetOperator(), o.GetOperator()) })
+			if i < 0 {
+				i = len(all)
+				all = append(all, &linkpb.OperatorCommit{Operator: o.GetOperator()})
+			}
+			all[i].Committables = append(all[i].Committables, o.GetCommittables()...)
+		}
+	}
+	for _, o := range c.owed {
+		add(o.commits)
+	}
+	add(fresh)
+	return all
 }
 
 // stateOf is what a subtask contributes: its acknowledgement, or the state in which it finished.
@@ -604,6 +655,7 @@ func (c *Coordinator) Stored(now int64, id int64, pointer *checkpointpb.Pointer,
 	if p.savepoint() {
 		c.stats.LatestSavepoint = r
 	}
+	c.owed = append(c.owed, owed{id: id, commits: p.commits})
 	c.emit(Commit{ID: id, Commits: p.commits})
 	c.emit(Notify{ID: id, Complete: true})
 	if len(superseded) > 0 {

@@ -64,8 +64,8 @@ type Config struct {
 	// Archive may be nil.
 	Archive Archive
 	// Files are the file systems of checkpoints.
-	Files *filesystem.Set
-	Logger  *slog.Logger
+	Files  *filesystem.Set
+	Logger *slog.Logger
 	// Fatal is told once when the epoch log can't be written any more: another JobManager leads, or the log is broken.
 	// It must not wait.
 	Fatal func(error)

@@ -178,6 +178,7 @@ func (c *core) commitCheckpoint(now int64, id int64, commits []*linkpb.OperatorC
 func (c *core) nextCheckpointCommit(now int64) {
 	for len(c.checkpointCommits) > 0 && len(c.checkpointCommits[0].outstanding) == 0 {
 		id := c.checkpointCommits[0].id
+		c.cp.Committed(id)
 		c.checkpointCommits = slices.Delete(c.checkpointCommits, 0, 1)
 		if c.stopAt != 0 && id == c.stopAt && c.status == running {
 			c.stopped = true

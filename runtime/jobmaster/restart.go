@@ -90,8 +90,8 @@ func (c *core) redeploy(now int64) {
 
 // recommit has sinks commit what the checkpoint holds from which the tasks started: whether they had done so is unknown.
 func (c *core) recommit(now int64) {
-	if len(c.restore.Commits) > 0 {
-		c.commitCheckpoint(now, c.state().GetCheckpoint(), c.restore.Commits)
+	if id, commits := c.cp.Recommit(); c.state() != nil {
+		c.commitCheckpoint(now, id, commits)
 	}
 }
 

@@ -1,0 +1,125 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/rest/api"
+)
+
+// Pauses between two looks at an operation.
+const (
+	firstLook = 20 * time.Millisecond
+	lastLook  = time.Second
+)
+
+// ErrOperationFailed is returned for a savepoint or checkpoint that was triggered and failed.
+var ErrOperationFailed = errors.New("the cluster could not do it")
+
+// newTrigger is an id under which a request may be repeated without being carried out twice.
+func newTrigger() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// Savepoint triggers a savepoint of a job and returns the id of the operation. directory may be empty: the cluster's default.
+// With cancel the job is cancelled when the savepoint is complete. Errors wrap ErrNotFound or ErrConflict for a job that
+// isn't there or has ended.
+func (c *Client) Savepoint(ctx context.Context, id graph.JobID, directory string, cancel bool) (trigger string, err error) {
+	r := api.SavepointRequest{Directory: directory, Cancel: cancel, Format: "CANONICAL", TriggerID: newTrigger()}
+	return c.trigger(ctx, jobPath(id, "/savepoints"), r)
+}
+
+// Stop ends a job with a savepoint and returns the id of the operation; with drain its sources end first.
+func (c *Client) Stop(ctx context.Context, id graph.JobID, directory string, drain bool) (trigger string, err error) {
+	r := api.StopRequest{Directory: directory, Drain: drain, Format: "CANONICAL", TriggerID: newTrigger()}
+	return c.trigger(ctx, jobPath(id, "/stop"), r)
+}
+
+// Checkpoint triggers a checkpoint of a job and returns the id of the operation.
+func (c *Client) Checkpoint(ctx context.Context, id graph.JobID) (trigger string, err error) {
+	return c.trigger(ctx, jobPath(id, "/checkpoints"), api.CheckpointRequest{TriggerID: newTrigger()})
+}
+
+// Dispose has the cluster remove a savepoint and returns the id of the operation.
+func (c *Client) Dispose(ctx context.Context, path string) (trigger string, err error) {
+	return c.trigger(ctx, "/savepoint-disposal", api.DisposalRequest{Path: path})
+}
+
+func (c *Client) trigger(ctx context.Context, path string, body any) (string, error) {
+	b, n, err := jsonBody(body)
+	if err != nil {
+		return "", err
+	}
+	var out api.Triggered
+	err = c.call(ctx, request{method: http.MethodPost, path: path, body: b, length: n, header: contentType("application/json")}, &out)
+	return out.RequestID, err
+}
+
+// AwaitSavepoint waits for the end of what Savepoint or Stop triggered and returns the savepoint's path.
+func (c *Client) AwaitSavepoint(ctx context.Context, id graph.JobID, trigger string) (path string, err error) {
+	var out api.SavepointStatus
+	err = c.look(ctx, jobPath(id, "/savepoints/"+trigger), &out, func() (bool, *api.Throwable) {
+		if out.Operation == nil {
+			return false, nil
+		}
+		return true, out.Operation.Failure
+	})
+	if err != nil {
+		return "", err
+	}
+	return out.Operation.Location, nil
+}
+
+// AwaitCheckpoint waits for the end of what Checkpoint triggered and returns the checkpoint's id.
+func (c *Client) AwaitCheckpoint(ctx context.Context, id graph.JobID, trigger string) (int64, error) {
+	var out api.CheckpointStatus
+	err := c.look(ctx, jobPath(id, "/checkpoints/"+trigger), &out, func() (bool, *api.Throwable) {
+		if out.Operation == nil {
+			return false, nil
+		}
+		return true, out.Operation.Failure
+	})
+	if err != nil {
+		return 0, err
+	}
+	return out.Operation.ID, nil
+}
+
+// AwaitDisposal waits for the end of what Dispose triggered.
+func (c *Client) AwaitDisposal(ctx context.Context, trigger string) error {
+	var out api.DisposalStatus
+	return c.look(ctx, "/savepoint-disposal/"+trigger, &out, func() (bool, *api.Throwable) {
+		if out.Operation == nil {
+			return false, nil
+		}
+		return true, out.Operation.Failure
+	})
+}
+
+// look asks until ended says that the operation is over.
+func (c *Client) look(ctx context.Context, path string, out any, ended func() (bool, *api.Throwable)) error {
+	for pause := firstLook; ; pause = min(2*pause, lastLook) {
+		if err := c.get(ctx, path, out); err != nil {
+			return err
+		}
+		if done, failure := ended(); done {
+			if failure == nil {
+				return nil
+			}
+			text, _, _ := strings.Cut(failure.StackTrace, "\n")
+			return fmt.Errorf("%w: %s", ErrOperationFailed, strings.TrimPrefix(text, failure.Class+": "))
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}

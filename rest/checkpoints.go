@@ -1,0 +1,215 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/rest/api"
+	"github.com/weftstream/weft/rest/view"
+	"github.com/weftstream/weft/runtime/checkpoint"
+	"github.com/weftstream/weft/runtime/dispatcher"
+)
+
+// checkpointException is what Flink's client shows a failure as.
+const checkpointException = "org.apache.flink.runtime.checkpoint.CheckpointException"
+
+// maxRequestBody bounds the JSON of a request.
+const maxRequestBody = 1 << 20
+
+// decode reads the request's JSON into out; an empty body leaves it as it is.
+func decode(c *call, out any) error {
+	err := json.NewDecoder(http.MaxBytesReader(c.w, c.Body, maxRequestBody)).Decode(out)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return badRequest("the request isn't the JSON that this endpoint takes: %s", err)
+	}
+	return nil
+}
+
+// format checks the format of a savepoint. Weft's savepoints have one, whatever Flink's client calls it.
+func format(name string) error {
+	switch name {
+	case "", "CANONICAL", "NATIVE":
+		return nil
+	}
+	return badRequest("formatType is %q; it takes CANONICAL or NATIVE", name)
+}
+
+func (s *Server) savepoint(c *call) (any, error) {
+	var q api.SavepointRequest
+	if err := decode(c, &q); err != nil {
+		return nil, err
+	}
+	return s.takeSavepoint(c, q.Format, q.TriggerID, dispatcher.SavepointRequest{Directory: q.Directory, Cancel: q.Cancel})
+}
+
+func (s *Server) stopJob(c *call) (any, error) {
+	var q api.StopRequest
+	if err := decode(c, &q); err != nil {
+		return nil, err
+	}
+	return s.takeSavepoint(c, q.Format, q.TriggerID, dispatcher.SavepointRequest{Directory: q.Directory, Stop: true, Drain: q.Drain})
+}
+
+func (s *Server) takeSavepoint(c *call, kind, trigger string, r dispatcher.SavepointRequest) (any, error) {
+	id, err := s.runningJob(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := format(kind); err != nil {
+		return nil, err
+	}
+	stats, _ := c.Jobs.Checkpoints(id)
+	if r.Directory == "" && stats.Config.SavepointDirectory == "" {
+		return nil, badRequest("Config key [execution.checkpointing.savepoint-dir] is not set. Property [target-directory] must be provided.")
+	}
+	jobs := c.Jobs
+	return s.trigger("savepoint/"+id.String(), trigger, func(ctx context.Context) (any, error) {
+		path, err := jobs.TriggerSavepoint(ctx, id, r)
+		if err != nil {
+			return nil, err
+		}
+		return &api.SavepointOperation{Location: path}, nil
+	})
+}
+
+// runningJob is the job of a request that only a running one can serve.
+func (s *Server) runningJob(c *call) (graph.JobID, error) {
+	id, err := c.jobID()
+	if err != nil {
+		return id, err
+	}
+	d, ok := c.Jobs.Job(id)
+	switch {
+	case !ok:
+		return id, unknownJob(id)
+	case d.End >= 0:
+		return id, fmt.Errorf("job %s: %w", id, dispatcher.ErrEnded)
+	}
+	return id, nil
+}
+
+// trigger begins an operation and answers with its id.
+func (s *Server) trigger(kind, id string, run func(context.Context) (any, error)) (any, error) {
+	id, err := s.operations.start(kind, id, run)
+	if err != nil {
+		return nil, err
+	}
+	return with(http.StatusAccepted, api.Triggered{RequestID: id}), nil
+}
+
+func (s *Server) savepointStatus(c *call) (any, error) {
+	id, err := c.jobID()
+	if err != nil {
+		return nil, err
+	}
+	done, result, err := s.operations.look("savepoint/"+id.String(), c.PathValue("triggerid"))
+	switch {
+	case errors.Is(err, errUnknownOperation):
+		return nil, err
+	case !done:
+		return api.SavepointStatus{Status: api.AsyncStatus{ID: api.InProgress}}, nil
+	case err != nil:
+		return api.SavepointStatus{Status: api.AsyncStatus{ID: api.Completed}, Operation: &api.SavepointOperation{Failure: throwable(err)}}, nil
+	}
+	return api.SavepointStatus{Status: api.AsyncStatus{ID: api.Completed}, Operation: result.(*api.SavepointOperation)}, nil
+}
+
+func throwable(err error) *api.Throwable {
+	return api.NewThrowable(checkpointException, err.Error(), "")
+}
+
+func (s *Server) checkpoint(c *call) (any, error) {
+	var q api.CheckpointRequest
+	if err := decode(c, &q); err != nil {
+		return nil, err
+	}
+	id, err := s.runningJob(c)
+	if err != nil {
+		return nil, err
+	}
+	jobs := c.Jobs
+	return s.trigger("checkpoint/"+id.String(), q.TriggerID, func(ctx context.Context) (any, error) {
+		n, err := jobs.TriggerCheckpoint(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		return &api.CheckpointOperation{ID: n}, nil
+	})
+}
+
+func (s *Server) checkpointStatus(c *call) (any, error) {
+	id, err := c.jobID()
+	if err != nil {
+		return nil, err
+	}
+	done, result, err := s.operations.look("checkpoint/"+id.String(), c.PathValue("triggerid"))
+	switch {
+	case errors.Is(err, errUnknownOperation):
+		return nil, err
+	case !done:
+		return api.CheckpointStatus{Status: api.AsyncStatus{ID: api.InProgress}}, nil
+	case err != nil:
+		return api.CheckpointStatus{Status: api.AsyncStatus{ID: api.Completed}, Operation: &api.CheckpointOperation{Failure: throwable(err)}}, nil
+	}
+	return api.CheckpointStatus{Status: api.AsyncStatus{ID: api.Completed}, Operation: result.(*api.CheckpointOperation)}, nil
+}
+
+func (s *Server) checkpoints(c *call) (any, error) {
+	id, err := c.jobID()
+	if err != nil {
+		return nil, err
+	}
+	stats, ok := c.Jobs.Checkpoints(id)
+	if !ok {
+		return nil, unknownJob(id)
+	}
+	return view.Checkpoints(&stats), nil
+}
+
+func (s *Server) disposal(c *call) (any, error) {
+	var q api.DisposalRequest
+	if err := decode(c, &q); err != nil {
+		return nil, err
+	}
+	if q.Path == "" {
+		return nil, badRequest("savepoint-path is missing")
+	}
+	storage := c.Jobs.Storage()
+	if storage == nil {
+		return nil, unavailable("this JobManager has no file systems")
+	}
+	id, err := s.operations.start("disposal", "", func(ctx context.Context) (any, error) { return &api.DisposalOperation{}, storage.Dispose(ctx, q.Path) })
+	if err != nil {
+		return nil, err
+	}
+	return api.Triggered{RequestID: id}, nil
+}
+
+func (s *Server) disposalStatus(c *call) (any, error) {
+	done, result, err := s.operations.look("disposal", c.PathValue("triggerid"))
+	switch {
+	case errors.Is(err, errUnknownOperation):
+		return nil, err
+	case !done:
+		return api.DisposalStatus{Status: api.AsyncStatus{ID: api.InProgress}}, nil
+	case err != nil:
+		return api.DisposalStatus{Status: api.AsyncStatus{ID: api.Completed}, Operation: &api.DisposalOperation{Failure: throwable(err)}}, nil
+	}
+	return api.DisposalStatus{Status: api.AsyncStatus{ID: api.Completed}, Operation: result.(*api.DisposalOperation)}, nil
+}
+
+// checkpointing is the Dispatcher's part in it.
+type checkpointing interface {
+	// TriggerSavepoint returns the savepoint's path once it is complete.
+	TriggerSavepoint(ctx context.Context, id graph.JobID, r dispatcher.SavepointRequest) (string, error)
+	TriggerCheckpoint(ctx context.Context, id graph.JobID) (int64, error)
+	// Checkpoints returns ok = false for an unknown job.
+	Checkpoints(id graph.JobID) (s checkpoint.Stats, ok bool)
+	// Storage may be nil.
+	Storage() *checkpoint.Storage
+}

@@ -13,6 +13,25 @@ import (
 // ErrCancelled is returned by Writer and Runtime calls of a subtask that is being cancelled; an operator passes it on.
 var ErrCancelled = errors.New("subtask cancelled")
 
+// Permanent marks an error that another attempt would only meet again, such as output that exists: the job fails instead of
+// being restarted. The text stays as it is; nil stays nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return permanent{err}
+}
+
+// IsPermanent says whether err, or one that it wraps, was marked by Permanent.
+func IsPermanent(err error) bool {
+	var p permanent
+	return errors.As(err, &p)
+}
+
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error { return p.error }
+
 // ID identifies an operator or a vertex: 16 bytes, shown as 32 lower-case hex digits.
 type ID [16]byte
 

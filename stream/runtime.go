@@ -81,3 +81,7 @@ func (rt *Runtime) opened() error {
 	}
 	return nil
 }
+
+// Permanent marks an error of a source, sink or function that another attempt would only meet again: the job fails instead of
+// being restarted from its latest checkpoint. The text stays as it is; nil stays nil.
+func Permanent(err error) error { return operator.Permanent(err) }

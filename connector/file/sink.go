@@ -154,7 +154,7 @@ func (s *FileSink[T]) Prepare(rt *stream.Runtime) error {
 	if ours {
 		return nil
 	}
-	if !s.appends {
+	if !s.appends && !rt.Restored() { // a savepoint's job goes on where another one has written
 		if err := s.refuseContent(ctx, fsys, dir); err != nil {
 			return err
 		}
@@ -175,8 +175,8 @@ func (s *FileSink[T]) refuseContent(ctx context.Context, fsys filesystem.FileSys
 		if _, ok := parseHidden(e.Name()); ok || strings.HasPrefix(e.Name(), marker) {
 			return nil
 		}
-		return fmt.Errorf("%s: the directory already has content (%s); nothing is overwritten: remove it, choose another, or let the sink Append: %w",
-			s.what(), strings.TrimPrefix(e.Path, dir+"/"), fs.ErrExist)
+		return stream.Permanent(fmt.Errorf("%s: the directory already has content (%s); nothing is overwritten: remove it, choose another, or let the sink Append: %w",
+			s.what(), strings.TrimPrefix(e.Path, dir+"/"), fs.ErrExist))
 	})
 }
 

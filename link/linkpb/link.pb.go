@@ -665,6 +665,7 @@ type Failure struct {
 	Secondary     bool   `protobuf:"varint,7,opt,name=secondary,proto3" json:"secondary,omitempty"`
 	LostPeer      string `protobuf:"bytes,8,opt,name=lost_peer,json=lostPeer,proto3" json:"lost_peer,omitempty"`
 	TimeMs        int64  `protobuf:"varint,9,opt,name=time_ms,json=timeMs,proto3" json:"time_ms,omitempty"`
+	Permanent     bool   `protobuf:"varint,10,opt,name=permanent,proto3" json:"permanent,omitempty"` // another attempt would fail as well
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -760,6 +761,13 @@ func (x *Failure) GetTimeMs() int64 {
 		return x.TimeMs
 	}
 	return 0
+}
+
+func (x *Failure) GetPermanent() bool {
+	if x != nil {
+		return x.Permanent
+	}
+	return false
 }
 
 type ToHost struct {
@@ -3686,7 +3694,7 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\x06end_ms\x18\b \x01(\x03R\x05endMs\x1a;\n" +
 	"\rCountersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xef\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x8d\x02\n" +
 	"\aFailure\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x14\n" +
 	"\x05stack\x18\x02 \x01(\tR\x05stack\x12\x1a\n" +
@@ -3696,7 +3704,9 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\x04host\x18\x06 \x01(\tR\x04host\x12\x1c\n" +
 	"\tsecondary\x18\a \x01(\bR\tsecondary\x12\x1b\n" +
 	"\tlost_peer\x18\b \x01(\tR\blostPeer\x12\x17\n" +
-	"\atime_ms\x18\t \x01(\x03R\x06timeMs\"\x9e\x06\n" +
+	"\atime_ms\x18\t \x01(\x03R\x06timeMs\x12\x1c\n" +
+	"\tpermanent\x18\n" +
+	" \x01(\bR\tpermanent\"\x9e\x06\n" +
 	"\x06ToHost\x12,\n" +
 	"\x05start\x18\x01 \x01(\v2\x14.weft.link.HostStartH\x00R\x05start\x12+\n" +
 	"\x06deploy\x18\x02 \x01(\v2\x11.weft.link.DeployH\x00R\x06deploy\x120\n" +

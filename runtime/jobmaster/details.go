@@ -161,6 +161,8 @@ type FailureDetails struct {
 	ResourceID, Host, Endpoint string
 	// Time is in Unix milliseconds.
 	Time int64
+	// Permanent: another attempt would fail as well.
+	Permanent bool
 	// Concurrent are failures that came while the job was failing for this one.
 	Concurrent []FailureDetails
 }

@@ -46,7 +46,7 @@ func (c *core) fail(now int64, f FailureDetails) {
 	if len(c.failures) > c.history {
 		c.failures, c.truncated = c.failures[:c.history], true
 	}
-	if c.mayRestart(now) {
+	if !f.Permanent && c.mayRestart(now) {
 		c.note("job restarts: %s", f.Message)
 		c.beginRestart(now)
 		return
@@ -136,6 +136,7 @@ func (c *core) cancellationTimedOut(now int64) {
 func (c *core) failureOf(now int64, h *host, f *linkpb.Failure) FailureDetails {
 	d := c.hostFailure(now, h, f.GetMessage())
 	d.Stack, d.Operator, d.Vertex = cut(f.GetStack(), maxStack), f.GetOperator(), f.GetVertex()
+	d.Permanent = f.GetPermanent()
 	if d.Message == "" {
 		d.Message = "the task failed without saying why"
 	}

@@ -101,7 +101,7 @@ func (t *Task) failure(err error) *linkpb.Failure {
 
 // FailureOf makes the part of a Failure that follows from err alone. A lost connection to a peer is secondary.
 func FailureOf(err error) *linkpb.Failure {
-	f := &linkpb.Failure{Message: oneLine(err.Error()), TimeMs: time.Now().UnixMilli()}
+	f := &linkpb.Failure{Message: oneLine(err.Error()), TimeMs: time.Now().UnixMilli(), Permanent: operator.IsPermanent(err)}
 	var p *PanicError
 	if errors.As(err, &p) {
 		f.Stack = p.Stack

@@ -36,7 +36,7 @@ type named struct {
 	When  time.Time
 	Wait  time.Duration
 	C     complex64
-	none  struct{}
+	none  struct{} //nolint:unused // unexported fields are part of a schema
 }
 
 func TestSchemasTravel(t *testing.T) {

@@ -7,7 +7,7 @@ package stream
 //
 //	checkRestore(t, rigCase{
 //		build: func(env *Env) *graph.Node { return KeyBy(From(env, fakeSource[rec]{}), byKey).Reduce(f).named },
-//		in:    []rigInput{rigKeyed(byKey)},            // one for each input: rigKeyed(key), rigSpread[T]() or rigAll[T]()
+//		in:    []rigInput{rigKeyed(byKey)},            // one for each input: rigKeyed(key) or rigSpread[T]()
 //		steps: rigSteps(randomSteps(1, 3000, 7, 4000)), // records, watermarks and processing times, in order
 //	})
 //
@@ -78,17 +78,6 @@ func rigKeyed[K comparable, T any](key func(T) K) rigInput {
 // rigSpread sends the records of an input to the subtasks in turn.
 func rigSpread[T any]() rigInput {
 	return rigInput{to: func(_ any, n, subtasks int) []int { return []int{n % subtasks} }, add: rigAppend[T]}
-}
-
-// rigAll sends the records of an input to all subtasks.
-func rigAll[T any]() rigInput {
-	return rigInput{add: rigAppend[T], to: func(_ any, _, subtasks int) []int {
-		all := make([]int, subtasks)
-		for i := range all {
-			all[i] = i
-		}
-		return all
-	}}
 }
 
 func rigAppend[T any](b operator.Batch, v any, ts int64) operator.Batch {

@@ -17,7 +17,6 @@ import (
 
 	"github.com/weftstream/weft/filesystem"
 	"github.com/weftstream/weft/graph"
-	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/checkpoint/checkpointpb"
 )
 
@@ -253,11 +252,6 @@ func bytesOf(md *checkpointpb.Metadata) int64 {
 		}
 	}
 	return n
-}
-
-// isEmpty says that a subtask has nothing to start from.
-func isEmpty(t *linkpb.TaskState) bool {
-	return len(t.GetOperators()) == 0 && len(t.GetChannels()) == 0
 }
 
 // SharedDirectory is where state of a job goes that belongs to no single checkpoint.

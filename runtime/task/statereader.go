@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -71,7 +72,7 @@ func (r *stateReader) read(b *linkpb.StateBlock) ([]byte, error) {
 	}
 	r.data = r.data[:b.GetLength()]
 	if n, err := f.ReadAt(r.data, b.GetOffset()); n < len(r.data) {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		return nil, fmt.Errorf("%s at %d: %w", r.task.GetFiles()[b.GetFile()], b.GetOffset(), err)

@@ -91,10 +91,11 @@ func (c *core) allocate(i int, allocation []byte, id graph.JobID) []action {
 	if s.allocation != nil && !again {
 		return refuse("slot %d is allocated to job %s", i, s.job)
 	}
-	var out []action
 	if !again {
 		*s = slot{allocation: allocation, job: id}
 	}
+	// The offer goes first: whatever becomes of the host must not be heard of before it.
+	out := []action{{kind: actOffer, job: id, slot: i, allocation: allocation}}
 	switch {
 	case j == nil:
 		c.jobs[id] = &job{}
@@ -105,7 +106,7 @@ func (c *core) allocate(i int, allocation []byte, id graph.JobID) []action {
 	if !s.used {
 		out = append(out, action{kind: actArm, job: id, slot: i, allocation: allocation})
 	}
-	return append(out, action{kind: actOffer, job: id, slot: i, allocation: allocation})
+	return out
 }
 
 // deployed says that the job was given something to run: its slots are in use.

@@ -51,13 +51,16 @@ func (c *Client) call(ctx context.Context, r request, out any) error {
 		if unreachable := (*UnreachableError)(nil); errors.As(err, &unreachable) {
 			unreachable.Attempts = attempt
 		}
-		if ctx.Err() != nil || attempt >= attempts || !passing(err) {
+		if ctx.Err() != nil || !passing(err) {
 			return err
 		}
 		delay := conf.Get(c.o.conf, conf.RestRetryDelay)
-		if errors.Is(err, ErrUnavailable) && !r.once && startup < delay {
+		switch {
+		case errors.Is(err, ErrUnavailable) && !r.once && startup < delay:
 			delay, startup = startup, 2*startup
 			attempt-- // these few come on top of rest.retry.max-attempts
+		case attempt >= attempts:
+			return err
 		}
 		c.o.log.Debug("REST request will be repeated", "method", r.method, "path", r.path, "attempt", attempt, "after", delay,
 			"error", err)

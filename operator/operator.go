@@ -134,6 +134,8 @@ type Env struct {
 	Runtime Runtime
 	// Snapshot is for coordinators: what Coordinator.Snapshot returned at the checkpoint to start from, nil at first.
 	Snapshot []byte
+	// CommitsOnly is for coordinators: all subtasks have finished, and the last commits are all that is left to do.
+	CommitsOnly bool
 }
 
 // Runtime is what a subtask offers to its operators.

@@ -12,8 +12,8 @@ import (
 // Three more methods are used if a sink has them. Prepare(*Runtime) error is called on the coordinator task when it
 // starts: what can be known to be wrong before writing (the output is already there) is an error there; it may be called
 // again for a job that has committed a part already, and for one that starts from a savepoint (Runtime.Restored).
-// Release(*Runtime) error is called behind the last Commit of a job that has finished. Commits() bool that returns false says that nothing is ever committed, and saves the coordinator. A
-// method String() string is the name shown to people.
+// Release(*Runtime) error is called behind the last Commit of a job that has finished, and again after a failure. Commits() bool that returns false
+// says that nothing is ever committed, and saves the coordinator. A method String() string is the name shown to people.
 type Sink[T any] interface {
 	// Open makes the writer of one subtask.
 	Open(rt *Runtime) (SinkWriter[T], error)
@@ -71,7 +71,7 @@ func (s Stream[T]) To(k Sink[T]) Stream[T] {
 	}
 	n.Coordinator = func(env *operator.Env) (operator.Coordinator, error) {
 		rt := e.runtime(env)
-		if prepares {
+		if prepares && !env.CommitsOnly {
 			if err := prepare.Prepare(rt); err != nil {
 				return nil, err
 			}

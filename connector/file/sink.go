@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path"
 	"strings"
 	"sync"
@@ -224,7 +225,25 @@ func (s *FileSink[T]) Commit(rt *stream.Runtime, committables [][]byte) error {
 		}
 	}
 	if latest >= 0 && s.shouldSweep(rt.Job(), latest) {
-		s.sweep(rt, fsys, dir, latest)
+		if err := s.sweep(rt, fsys, dir, latest); err != nil {
+			rt.Log().Warn("leftover parts of earlier attempts stay for now", "directory", s.dir, "error", err)
+		}
+	}
+	return nil
+}
+
+// Release removes what is hidden of this sink, which nobody will commit, and the file that names the job.
+func (s *FileSink[T]) Release(rt *stream.Runtime) error {
+	fsys, dir, err := rt.Files().Resolve(s.dir)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.what(), err)
+	}
+	if err := s.sweep(rt, fsys, dir, math.MaxInt); err != nil {
+		return fmt.Errorf("%s: remove what is left of earlier attempts: %w", s.what(), err)
+	}
+	err = fsys.Remove(rt.Context(), path.Join(dir, marker+rt.Job()), false)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: take the job's name off the directory: %w", s.what(), err)
 	}
 	return nil
 }
@@ -280,10 +299,10 @@ func (s *FileSink[T]) shouldSweep(job string, attempt int) bool {
 
 // sweep removes hidden parts that nobody will commit: a part of this attempt was committed, so what the checkpoint before
 // it had to commit is committed, and what attempts before it wrote beyond that will not be. In a directory that is this
-// job's alone those of other jobs go, too. A failure is no news: the next attempt comes here again.
-func (s *FileSink[T]) sweep(rt *stream.Runtime, fsys filesystem.FileSystem, dir string, attempt int) {
+// job's alone those of other jobs go, too. The next attempt and Release come here again.
+func (s *FileSink[T]) sweep(rt *stream.Runtime, fsys filesystem.FileSystem, dir string, attempt int) error {
 	ctx, id := rt.Context(), sinkID(rt.Operator(), s.dir)
-	err := walk(ctx, fsys, dir, func(e filesystem.Info) error {
+	return walk(ctx, fsys, dir, func(e filesystem.Info) error {
 		o, ok := parseHidden(e.Name())
 		ok = ok && o.sink == id
 		owner, isMarker := strings.CutPrefix(e.Name(), marker)
@@ -299,7 +318,4 @@ func (s *FileSink[T]) sweep(rt *stream.Runtime, fsys filesystem.FileSystem, dir 
 		}
 		return nil
 	})
-	if err != nil {
-		rt.Log().Warn("leftover parts of earlier attempts stay", "directory", s.dir, "error", err)
-	}
 }

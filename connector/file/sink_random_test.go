@@ -16,6 +16,7 @@ import (
 type checkpoint struct {
 	next    []int // of each subtask
 	pending [][]byte
+	ended   bool // it has all records, and nothing runs again
 }
 
 // TestExactlyOnceThroughCrashes runs a job by hand whose processes die at random calls of the file system, at all places
@@ -58,7 +59,7 @@ func TestExactlyOnceThroughCrashes(t *testing.T) {
 				t.Fatalf("%d records, want %d:\n%v", len(got), len(want), got)
 			}
 			if err := walk(t.Context(), filesystem.Local{}, dir, func(e filesystem.Info) error {
-				if _, ok := parseHidden(e.Name()); ok {
+				if hidden(e.Name()) {
 					return fmt.Errorf("%s is left", e.Path)
 				}
 				return nil
@@ -71,11 +72,16 @@ func TestExactlyOnceThroughCrashes(t *testing.T) {
 
 func oneAttempt(t *testing.T, r *rand.Rand, s *FileSink[string], ff filesystem.FileSystem, attempt, subtasks, records int, last *checkpoint) error {
 	co := runtimeOf(t, jobA, -1, attempt, ff)
-	if err := s.Prepare(co); err != nil {
-		return err
+	if !last.ended {
+		if err := s.Prepare(co); err != nil {
+			return err
+		}
 	}
 	if err := s.Commit(co, last.pending); err != nil {
 		return err
+	}
+	if last.ended {
+		return s.Release(co)
 	}
 	next := slices.Clone(last.next)
 	var writers []stream.SinkWriter[string]
@@ -110,12 +116,12 @@ func oneAttempt(t *testing.T, r *rand.Rand, s *FileSink[string], ff filesystem.F
 		if r.IntN(4) == 0 {
 			continue // the checkpoint is aborted, and the job goes on
 		}
-		*last = checkpoint{slices.Clone(next), flushed} // complete
+		*last = checkpoint{slices.Clone(next), flushed, ended} // complete
 		if err := s.Commit(co, flushed); err != nil {
 			return err
 		}
 		if ended {
-			return nil
+			return s.Release(co)
 		}
 	}
 }

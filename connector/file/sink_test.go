@@ -542,6 +542,9 @@ func TestAJobWritesAFileSink(t *testing.T) {
 	if got := readDir(t, dir); !slices.Equal(got, []string{"a", "b", "c"}) {
 		t.Fatalf("got %v", got)
 	}
+	if hidden, _ := filepath.Glob(dir + "/.*"); len(hidden) != 0 {
+		t.Errorf("a job that finished left %v", hidden)
+	}
 	if got := readAll(t, blockSize, splitsOf(t, 1, dir)); len(got) != 3 { // and Lines reads it
 		t.Fatalf("read %v", got)
 	}

@@ -1924,7 +1924,8 @@ type Coordinator struct {
 	Operator       []byte                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
 	Parallelism    int32                  `protobuf:"varint,2,opt,name=parallelism,proto3" json:"parallelism,omitempty"`
 	MaxParallelism int32                  `protobuf:"varint,3,opt,name=max_parallelism,json=maxParallelism,proto3" json:"max_parallelism,omitempty"`
-	Snapshot       []byte                 `protobuf:"bytes,4,opt,name=snapshot,proto3" json:"snapshot,omitempty"` // of the checkpoint to start from
+	Snapshot       []byte                 `protobuf:"bytes,4,opt,name=snapshot,proto3" json:"snapshot,omitempty"`                           // of the checkpoint to start from
+	CommitsOnly    bool                   `protobuf:"varint,5,opt,name=commits_only,json=commitsOnly,proto3" json:"commits_only,omitempty"` // the job has finished but for its last commits
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1985,6 +1986,13 @@ func (x *Coordinator) GetSnapshot() []byte {
 		return x.Snapshot
 	}
 	return nil
+}
+
+func (x *Coordinator) GetCommitsOnly() bool {
+	if x != nil {
+		return x.CommitsOnly
+	}
+	return false
 }
 
 type CloseCoordinators struct {
@@ -3792,12 +3800,13 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"OutputEdge\x12\x12\n" +
 	"\x04edge\x18\x01 \x01(\x05R\x04edge\x12\x1a\n" +
 	"\bsubtasks\x18\x02 \x03(\x05R\bsubtasks\x12\x1a\n" +
-	"\battempts\x18\x03 \x03(\x05R\battempts\"\x90\x01\n" +
+	"\battempts\x18\x03 \x03(\x05R\battempts\"\xb3\x01\n" +
 	"\vCoordinator\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\fR\boperator\x12 \n" +
 	"\vparallelism\x18\x02 \x01(\x05R\vparallelism\x12'\n" +
 	"\x0fmax_parallelism\x18\x03 \x01(\x05R\x0emaxParallelism\x12\x1a\n" +
-	"\bsnapshot\x18\x04 \x01(\fR\bsnapshot\"\x13\n" +
+	"\bsnapshot\x18\x04 \x01(\fR\bsnapshot\x12!\n" +
+	"\fcommits_only\x18\x05 \x01(\bR\vcommitsOnly\"\x13\n" +
 	"\x11CloseCoordinators\"7\n" +
 	"\vCancelTasks\x12(\n" +
 	"\x03ids\x18\x01 \x03(\v2\x16.weft.link.ExecutionIDR\x03ids\"\xa0\x03\n" +

@@ -62,7 +62,8 @@ func (c *core) coordinatorTasks(committers bool) []*linkpb.Coordinator {
 		if committers && !k.commits {
 			continue
 		}
-		all = append(all, &linkpb.Coordinator{Operator: k.id[:], Snapshot: c.restore.Coordinators[k.id], Parallelism: k.v.pb.GetParallelism(), MaxParallelism: k.v.pb.GetMaxParallelism()})
+		all = append(all, &linkpb.Coordinator{Operator: k.id[:], Snapshot: c.restore.Coordinators[k.id], CommitsOnly: committers,
+			Parallelism: k.v.pb.GetParallelism(), MaxParallelism: k.v.pb.GetMaxParallelism()})
 	}
 	return all
 }

@@ -15,7 +15,6 @@ type bench struct {
 	t *testing.T
 	*Coordinator
 	source, sink *linkpb.ExecutionID
-	log          []string
 }
 
 func newBench(t *testing.T, change func(*Config)) *bench {

@@ -252,6 +252,47 @@ func TestCancelAndLostTaskManager(t *testing.T) {
 	}
 }
 
+// TestBackpressureIsTheSources: while a sink takes nothing, the time of the source before it is backpressured, and the
+// sink's is not.
+func TestBackpressureIsTheSources(t *testing.T) {
+	goOn := make(chan struct{})
+	all := jobs{"blocked": func() *Job {
+		j := &Job{}
+		source := j.Node("numbers", nil, 0, func(env *operator.Env) (operator.Operator, error) {
+			return &Source{Func: Func{Base: NewBase(env)}, OnPoll: func(_ *Source, v *Vec) (time.Duration, bool, error) {
+				for len(v.V) < env.BatchSize {
+					v.V = append(v.V, Record{Key: "k"})
+				}
+				return 0, false, nil
+			}}, nil
+		})
+		j.Node("blocked", source, graph.Partitioning_HASH, func(env *operator.Env) (operator.Operator, error) {
+			return &Func{Base: NewBase(env), OnBatch: func(*Func, *Vec) error {
+				select {
+				case <-goOn:
+				case <-env.Runtime.Context().Done():
+				}
+				return nil
+			}}, nil
+		})
+		return j
+	}}
+	m := start(t, Config{Build: all.build})
+	id, err := m.Submit(t.Context(), all.graph(t, "blocked", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool {
+		d, _ := m.Dispatcher().Job(id)
+		return len(d.Vertices) == 2 && d.Vertices[0].Subtasks[0].Load.Backpressured > .9 && d.Vertices[1].Subtasks[0].Load.Backpressured == 0
+	})
+	close(goOn)
+	eventually(t, func() bool {
+		d, _ := m.Dispatcher().Job(id)
+		return d.Vertices[0].Subtasks[0].Load.Backpressured < .9
+	})
+}
+
 func TestManyJobsAtOnce(t *testing.T) {
 	out := &output{}
 	all := jobs{"count": count(out)}

@@ -218,6 +218,14 @@ func (s *Server) subtaskTimes(c *call) (any, error) {
 	return s.ofVertex(c, func(v *jobmaster.VertexDetails, now int64) any { return view.SubtaskTimes(v, now) })
 }
 
+func (s *Server) backpressure(c *call) (any, error) {
+	return s.ofVertex(c, func(v *jobmaster.VertexDetails, now int64) any { return view.Backpressure(v, now) })
+}
+
+func (s *Server) watermarks(c *call) (any, error) {
+	return s.ofVertex(c, func(v *jobmaster.VertexDetails, _ int64) any { return view.Watermarks(v) })
+}
+
 func (s *Server) vertexTaskManagers(c *call) (any, error) {
 	return s.ofVertex(c, func(v *jobmaster.VertexDetails, now int64) any { return view.VertexTaskManagers(v, now) })
 }

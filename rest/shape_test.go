@@ -45,7 +45,8 @@ func sampleDetails(t *testing.T) dispatcher.JobDetails {
 	job, source, sink := ids(t)
 	running := linkpb.ExecutionState_EXECUTION_RUNNING
 	subtask := jobmaster.SubtaskDetails{State: running, ResourceID: sampleTM, Host: "localhost", Endpoint: "localhost:45857",
-		Start: 1795211037593, End: -1, IO: jobmaster.IOMetrics{WriteRecords: 99, WriteBytes: 4113, BusyMS: 126, IdleMS: 9673, Complete: true}}
+		Start: 1795211037593, End: -1, IO: jobmaster.IOMetrics{WriteRecords: 99, WriteBytes: 4113, BusyMS: 126, IdleMS: 9673, Watermark: 1795211037000, Complete: true},
+		Load: jobmaster.Load{Busy: .25, Idle: .15, Backpressured: .6}}
 	for s := linkpb.ExecutionState_EXECUTION_CREATED; s <= running; s++ {
 		subtask.Timestamps[s] = 1795211028331 + int64(s)*1000
 	}
@@ -169,6 +170,7 @@ func TestAnswersHaveFlinksShapes(t *testing.T) {
 		"vertex":               "/jobs/" + sampleJob + "/vertices/" + sampleSource,
 		"vertex-subtasktimes":  "/jobs/" + sampleJob + "/vertices/" + sampleSource + "/subtasktimes",
 		"vertex-taskmanagers":  "/jobs/" + sampleJob + "/vertices/" + sampleSource + "/taskmanagers",
+		"vertex-backpressure":  "/jobs/" + sampleJob + "/vertices/" + sampleSource + "/backpressure",
 		"taskmanagers":         "/taskmanagers", "taskmanager": "/taskmanagers/" + sampleTM, "jobmanager-logs": "/jobmanager/logs",
 		"404-job": "/jobs/00000000000000000000000000000000", "400-job": "/jobs/xyz",
 	} {
@@ -206,18 +208,20 @@ func TestValuesOfAnswers(t *testing.T) {
 	c := sampleCluster(t)
 	base := c.Direct + "/jobs/" + sampleJob
 	for path, want := range map[string][]string{
-		base + "/config":                                   {`"my.password":"******"`, `"pipeline.name":"cars"`},
-		base + "/accumulators":                             {`{"name":"cars","type":"LongCounter","value":"99"}`},
-		base + "/plan":                                     {`"ship_strategy":"HASH"`, `"inputs":[{"num":0,"id":"` + sampleSource + `"`},
-		base:                                               {`"end-time":-1`, `"maxParallelism":128`, `"RECONCILING":0`, `"job-type":"STREAMING"`},
-		c.Direct + "/jobs/overview":                        {`"running":2`, `"total":2`},
-		c.Direct + "/overview":                             {`"taskmanagers":1,"slots-total":1,"slots-available":0`, `"jobs-running":1`},
-		base + "/vertices/" + sampleSource:                 {`"p95":99`, `"accumulated-busy-time":126`, `"start_time":1795211037593`},
-		c.Direct + "/taskmanagers/" + sampleTM:             {`"jobId":"` + sampleJob + `"`, `"dataPort":45857`},
-		base + "/execution-result":                         {`{"status":{"id":"IN_PROGRESS"}}`},
-		c.Direct + "/jobmanager/logs/jobmanager.log":       {"hello\n"},
-		c.Direct + "/jobmanager/log":                       {"hello\n"},
-		base + "/vertices/" + sampleSink + "/subtasktimes": {`"SCHEDULED":1795211029331`, `"FAILED":0`},
+		base + "/config":                       {`"my.password":"******"`, `"pipeline.name":"cars"`},
+		base + "/accumulators":                 {`{"name":"cars","type":"LongCounter","value":"99"}`},
+		base + "/plan":                         {`"ship_strategy":"HASH"`, `"inputs":[{"num":0,"id":"` + sampleSource + `"`},
+		base:                                   {`"end-time":-1`, `"maxParallelism":128`, `"RECONCILING":0`, `"job-type":"STREAMING"`},
+		c.Direct + "/jobs/overview":            {`"running":2`, `"total":2`},
+		c.Direct + "/overview":                 {`"taskmanagers":1,"slots-total":1,"slots-available":0`, `"jobs-running":1`},
+		base + "/vertices/" + sampleSource:     {`"p95":99`, `"accumulated-busy-time":126`, `"start_time":1795211037593`},
+		c.Direct + "/taskmanagers/" + sampleTM: {`"jobId":"` + sampleJob + `"`, `"dataPort":45857`},
+		base + "/vertices/" + sampleSource + "/backpressure": {`"backpressureLevel":"high"`, `"ratio":0.6,"idleRatio":0.15,"busyRatio":0.25`},
+		base + "/vertices/" + sampleSource + "/watermarks":   {`[{"id":"0.currentInputWatermark","value":"1795211037000"}]`},
+		base + "/execution-result":                           {`{"status":{"id":"IN_PROGRESS"}}`},
+		c.Direct + "/jobmanager/logs/jobmanager.log":         {"hello\n"},
+		c.Direct + "/jobmanager/log":                         {"hello\n"},
+		base + "/vertices/" + sampleSink + "/subtasktimes":   {`"SCHEDULED":1795211029331`, `"FAILED":0`},
 	} {
 		status, body, _ := do(t, "GET", path, nil)
 		for _, part := range want {

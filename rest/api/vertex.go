@@ -74,3 +74,30 @@ type VertexTaskManager struct {
 	TaskManagerID string         `json:"taskmanager-id"`
 	Aggregated    Aggregated     `json:"aggregated"`
 }
+
+// Backpressure is the answer of GET /jobs/:jobid/vertices/:vertexid/backpressure. Levels are ok (up to 10 % of the time),
+// low (up to 50 %) and high; each stands under two names, as Flink writes them.
+type Backpressure struct {
+	Status       string                `json:"status"`
+	Level        string                `json:"backpressureLevel"`
+	LevelOld     string                `json:"backpressure-level"`
+	EndTimestamp int64                 `json:"end-timestamp"`
+	Subtasks     []SubtaskBackpressure `json:"subtasks"`
+}
+
+// SubtaskBackpressure is how a subtask spends its time, as shares of 1.
+type SubtaskBackpressure struct {
+	Subtask   int     `json:"subtask"`
+	Attempt   int     `json:"attempt-number"`
+	Level     string  `json:"backpressureLevel"`
+	LevelOld  string  `json:"backpressure-level"`
+	Ratio     float64 `json:"ratio"`
+	IdleRatio float64 `json:"idleRatio"`
+	BusyRatio float64 `json:"busyRatio"`
+}
+
+// Watermark is an entry of GET /jobs/:jobid/vertices/:vertexid/watermarks: ID is subtask.currentInputWatermark.
+type Watermark struct {
+	ID    string `json:"id"`
+	Value string `json:"value"`
+}

@@ -2,10 +2,13 @@ package view
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/weftstream/weft/link/linkpb"
+	"github.com/weftstream/weft/operator"
 	"github.com/weftstream/weft/rest/api"
 	"github.com/weftstream/weft/runtime/jobmaster"
 )
@@ -114,6 +117,44 @@ func add(total, m *jobmaster.IOMetrics) {
 	total.IdleMS += m.IdleMS
 	total.BackpressuredMS += m.BackpressuredMS
 	total.Complete = total.Complete && m.Complete
+}
+
+// Backpressure is GET /jobs/:jobid/vertices/:vertexid/backpressure. A vertex is as backpressured as its worst subtask.
+func Backpressure(v *jobmaster.VertexDetails, now int64) api.Backpressure {
+	out := api.Backpressure{Status: "ok", EndTimestamp: now, Subtasks: make([]api.SubtaskBackpressure, 0, len(v.Subtasks))}
+	worst := 0.0
+	for i := range v.Subtasks {
+		s := &v.Subtasks[i]
+		worst = max(worst, s.Load.Backpressured)
+		level := backpressureLevel(s.Load.Backpressured)
+		out.Subtasks = append(out.Subtasks, api.SubtaskBackpressure{Subtask: s.Subtask, Attempt: s.Attempt, Level: level, LevelOld: level,
+			Ratio: s.Load.Backpressured, IdleRatio: s.Load.Idle, BusyRatio: s.Load.Busy})
+	}
+	out.Level = backpressureLevel(worst)
+	out.LevelOld = out.Level
+	return out
+}
+
+// backpressureLevel has the bounds of Flink's JobVertexBackPressureHandler.
+func backpressureLevel(ratio float64) string {
+	switch {
+	case ratio <= 0.10:
+		return "ok"
+	case ratio <= 0.5:
+		return "low"
+	}
+	return "high"
+}
+
+// Watermarks is GET /jobs/:jobid/vertices/:vertexid/watermarks: the subtasks that have one.
+func Watermarks(v *jobmaster.VertexDetails) []api.Watermark {
+	out := []api.Watermark{}
+	for i := range v.Subtasks {
+		if w := v.Subtasks[i].IO.Watermark; w != operator.NoWatermark {
+			out = append(out, api.Watermark{ID: fmt.Sprintf("%d.currentInputWatermark", v.Subtasks[i].Subtask), Value: strconv.FormatInt(w, 10)})
+		}
+	}
+	return out
 }
 
 // combined is Flink's state of several subtasks: the first that any of them is in, and FINISHED if all are.

@@ -110,6 +110,7 @@ type SubtaskDetails struct {
 	// Timestamps is when each state was entered, in Unix milliseconds by linkpb.ExecutionState; 0: never.
 	Timestamps [StateCount]int64
 	IO         IOMetrics
+	Load       Load
 	Counters   map[string]int64
 	Failure    *FailureDetails
 	// Earlier are the attempts before this one, newest first.
@@ -133,6 +134,20 @@ type IOMetrics struct {
 	Watermark int64
 	// Complete says that every subtask has reported.
 	Complete bool
+}
+
+// Load is how a subtask spent the time between its last two reports, as shares of 1: all 0 before the second report, and
+// once it has ended.
+type Load struct{ Busy, Idle, Backpressured float64 }
+
+// loadBetween is the load between two reports.
+func loadBetween(from, to *IOMetrics) Load {
+	busy, idle, back := to.BusyMS-from.BusyMS, to.IdleMS-from.IdleMS, to.BackpressuredMS-from.BackpressuredMS
+	total := float64(busy + idle + back)
+	if total <= 0 {
+		return Load{}
+	}
+	return Load{float64(busy) / total, float64(idle) / total, float64(back) / total}
 }
 
 // EdgeDetails is an exchange between two vertices.

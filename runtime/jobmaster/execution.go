@@ -55,6 +55,7 @@ type execution struct {
 	entered  [StateCount]int64
 	host     *host // nil before it has a slot
 	io       IOMetrics
+	load     Load
 	counters map[string]int64
 	commits  []*linkpb.OperatorCommit
 	last     *linkpb.TaskState // in which it finished
@@ -105,9 +106,14 @@ func (e *execution) end() int64 {
 
 func (e *execution) measure(io *linkpb.TaskIO, counters map[string]int64, complete bool) {
 	if io != nil {
+		before := e.io
 		e.io = IOMetrics{ReadRecords: io.GetReadRecords(), WriteRecords: io.GetWriteRecords(), ReadBytes: io.GetReadBytes(),
 			WriteBytes: io.GetWriteBytes(), BusyMS: io.GetBusyMs(), IdleMS: io.GetIdleMs(), BackpressuredMS: io.GetBackpressuredMs(),
 			Watermark: io.GetWatermark(), Complete: true}
+		e.load = Load{}
+		if before.Complete && !complete {
+			e.load = loadBetween(&before, &e.io)
+		}
 	}
 	if counters != nil || complete {
 		e.counters = counters

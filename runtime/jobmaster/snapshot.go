@@ -98,7 +98,7 @@ func (v *vertex) state() linkpb.ExecutionState {
 
 func (e *execution) details() SubtaskDetails {
 	d := SubtaskDetails{Subtask: e.subtask, Attempt: e.attempt, State: e.state, Start: e.start(), End: e.end(), Timestamps: e.entered,
-		IO: e.io, Counters: maps.Clone(e.counters), Earlier: slices.Clone(e.earlier)}
+		IO: e.io, Load: e.load, Counters: maps.Clone(e.counters), Earlier: slices.Clone(e.earlier)}
 	if e.host != nil {
 		d.ResourceID, d.Host, d.Endpoint = e.host.loc.ResourceID, e.host.loc.Host, e.host.loc.DataAddress
 	}

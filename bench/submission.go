@@ -23,12 +23,18 @@ type started struct {
 
 // start runs a command that makes n markers appear. args is given the marker directory.
 func (c *cluster) start(ctx context.Context, n int, args func(dir string) []string) (*started, error) {
-	c.count++
-	dir := filepath.Join(c.dir, "marker-"+strconv.Itoa(c.count))
-	if err := os.Mkdir(dir, 0o777); err != nil {
+	dir, err := c.markerDir()
+	if err != nil {
 		return nil, err
 	}
 	return c.startIn(ctx, dir, n, args)
+}
+
+// markerDir makes a directory for the files of a job.
+func (c *cluster) markerDir() (string, error) {
+	c.count++
+	dir := filepath.Join(c.dir, "marker-"+strconv.Itoa(c.count))
+	return dir, os.Mkdir(dir, 0o777)
 }
 
 // startIn is start with a marker directory that is there. It is safe for concurrent use.
@@ -58,6 +64,9 @@ func markers(ctx context.Context, dir string, n int) (last time.Time, err error)
 		}
 		seen = 0
 		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), ".") {
+				continue // being written
+			}
 			b, err := os.ReadFile(filepath.Join(dir, e.Name()))
 			ns, notYet := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
 			if err != nil || notYet != nil {
@@ -125,13 +134,13 @@ func (c *cluster) submissions(ctx context.Context, name string, n, runs int) (*l
 }
 
 // yarnBenchmarks are the names of what needs a real Hadoop.
-var yarnBenchmarks = []string{"submit", "ramp", "session-submit", "many-jobs", "memory", "submit-async"}
+var yarnBenchmarks = []string{"submit", "ramp", "session-submit", "many-jobs", "memory", "exchange", "latency", "checkpoint", "recover", "submit-async"}
 
 func runYARN(ctx context.Context, o options, t *table) error {
 	var errs []error
 	plain := false
-	for _, n := range yarnBenchmarks[:5] {
-		plain = plain || o.wanted(n)
+	for _, n := range yarnBenchmarks {
+		plain = plain || n != "submit-async" && o.wanted(n)
 	}
 	if plain {
 		errs = append(errs, withHadoop(ctx, nil, func(c *cluster) error { return c.plain(ctx, o, t) }))
@@ -162,6 +171,16 @@ func (c *cluster) plain(ctx context.Context, o options, t *table) error {
 	}
 	if o.wanted("session-submit") || o.wanted("many-jobs") || o.wanted("memory") {
 		errs = append(errs, c.session(ctx, o, t))
+	}
+	for _, b := range []struct {
+		name string
+		run  func(context.Context, options, *table) error
+	}{{"exchange", c.exchange}, {"latency", c.latency}, {"checkpoint", c.checkpoint}, {"recover", c.recover}} {
+		if o.wanted(b.name) {
+			if err := b.run(ctx, o, t); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", b.name, err))
+			}
+		}
 	}
 	return errors.Join(errs...)
 }

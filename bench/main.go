@@ -65,7 +65,7 @@ func names() []string {
 			all = append(all, w.name)
 		}
 	}
-	return append(all, yarnBenchmarks...)
+	return append(append(all, "nexmark"), yarnBenchmarks...)
 }
 
 func run(ctx context.Context, o options) error {
@@ -81,7 +81,7 @@ func run(ctx context.Context, o options) error {
 		}
 	}
 	t := newTable(os.Stdout, o.out)
-	return errors.Join(runWorkloads(ctx, o, t), runYARN(ctx, o, t), t.close())
+	return errors.Join(runWorkloads(ctx, o, t), runNexmark(ctx, o, t), runYARN(ctx, o, t), t.close())
 }
 
 // wanted says whether a benchmark was asked for.

@@ -24,6 +24,8 @@ type measurement struct {
 	Bare         bool
 	TaskManagers int
 	Params       workload.Params
+	// Query is one of Nexmark's, run instead of a workload; "": none.
+	Query string `json:",omitempty"`
 	// Profile is the file that a CPU profile is written to; "": none.
 	Profile string
 }
@@ -74,6 +76,8 @@ func runChild(ctx context.Context, arg string) (err error) {
 	}
 	var r result
 	switch {
+	case m.Query != "":
+		r.Outcome, err = runQuery(ctx, m)
 	case m.Bare:
 		r.Outcome, err = workload.Bare(m.Name, m.Params)
 	case m.TaskManagers > 1:

@@ -184,6 +184,9 @@ func (t *Task) finish() (commits []*linkpb.OperatorCommit, final *linkpb.TaskSta
 			return nil, nil, err
 		}
 	}
+	// A checkpoint that the task took before its last records must not be completed with its final state: whoever got
+	// those records got them behind the barrier.
+	t.cp.uploads.Wait()
 	return commits, final, nil
 }
 

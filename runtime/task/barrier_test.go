@@ -345,3 +345,59 @@ func awaitAcks(t *testing.T, r *running, n int) []*linkpb.CheckpointAck {
 	t.Fatalf("no %d acknowledgements", n)
 	return nil
 }
+
+// TestAtLeastOnce: barriers are counted and nothing waits for them, so that a checkpoint holds what came behind one.
+func TestAtLeastOnce(t *testing.T) {
+	networktest.NoLeak(t)
+	r := newRig(t, rigOptions{channels: 3, settings: task.Settings{AtLeastOnce: true}})
+	for id := range int64(5) {
+		r.trigger(id + 1)
+	}
+	r.barrier(1, 0)
+	r.send(0, 1)
+	r.barrier(2, 0)
+	r.send(0, 2)
+	r.out(2) // neither barrier held it back
+	r.barrier(1, 1, 2)
+	r.holds(1, 1, 2)
+	r.barrier(2, 1)
+	r.end(2)
+	r.holds(2, 1, 2)
+	// The third is given up by whoever sent channel 1; the fifth is aborted while its barriers are counted.
+	r.barrier(3, 0)
+	r.send(0, 3)
+	r.barrier(4, 0, 1)
+	r.holds(4, 1, 2, 3)
+	r.cut(4, 1, 2, 3)
+	r.barrier(5, 0)
+	r.send(0, 5)
+	r.out(5)
+	r.task.Notice(5, false)
+	r.barrier(5, 1)
+	r.trigger(6)
+	r.barrier(6, 1)
+	r.end(0)
+	r.holds(6, 1, 2, 3, 5)
+	if acked, declined := slices.Sorted(slices.Values(r.acked())), r.declined(); !slices.Equal(acked, []int64{1, 2, 4, 6}) || !slices.Equal(declined, []int64{3}) {
+		t.Errorf("acknowledged %v and declined %v, want 1, 2, 4, 6 and 3", acked, declined)
+	}
+}
+
+// TestAtLeastOnceCountsBoundedly: a channel that runs ahead of another by any number of checkpoints costs the oldest.
+func TestAtLeastOnceCountsBoundedly(t *testing.T) {
+	networktest.NoLeak(t)
+	const n = 60
+	r := newRig(t, rigOptions{channels: 2, settings: task.Settings{AtLeastOnce: true}})
+	for id := range int64(n) {
+		r.trigger(id + 1)
+		r.barrier(id+1, 0)
+	}
+	r.await("the oldest are given up", func() bool { return len(r.declined()) == n-50 })
+	r.barrier(n-1, 1)
+	r.barrier(n, 1)
+	r.ack(n - 1)
+	r.ack(n)
+	if got := slices.Sorted(slices.Values(r.acked())); !slices.Equal(got, []int64{n - 1, n}) {
+		t.Errorf("acknowledged %v, want the last two", got)
+	}
+}

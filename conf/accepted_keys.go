@@ -274,9 +274,8 @@ var acceptedGroups = []group{
 		job-result-store.delete-on-commit
 		job-result-store.storage-path
 	`},
-	{"barriers are always aligned, and take effect exactly once", `
+	{"barriers are always aligned", `
 		execution.checkpointing.aligned-checkpoint-timeout
-		execution.checkpointing.mode
 		execution.checkpointing.unaligned.enabled
 	`},
 	{"state is kept in memory, and every checkpoint is a full one", `

@@ -19,6 +19,7 @@ func settingsOf(pairs map[string]string, job graph.JobID) (task.Settings, error)
 	if !conf.Get(c, conf.ExecutionBufferTimeoutEnabled) {
 		s.BufferTimeout = -1
 	}
+	s.AtLeastOnce = !checkpoint.ConfigOf(c).ExactlyOnce
 	s.Checkpoints = conf.Get(c, conf.ExecutionCheckpointingInterval) > 0
 	if dir := conf.Get(c, conf.ExecutionCheckpointingDir); dir != "" && conf.Get(c, conf.ExecutionCheckpointingStorage) != "jobmanager" {
 		s.SharedDirectory = checkpoint.SharedDirectory(dir, job)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,10 +18,11 @@ type checkpoints struct {
 	done    int64                               // ids up to this one are taken, aborted or overtaken
 	aborted map[int64]bool                      // above done
 
-	aligning *alignment // nil between checkpoints
-	blocked  []bool     // by channel
-	ended    []bool     // by channel
-	left     int        // channels that have not ended
+	aligning *alignment   // nil between checkpoints
+	counting []*alignment // in a job whose checkpoints take effect at least once, by id
+	blocked  []bool       // by channel
+	ended    []bool       // by channel
+	left     int          // channels that have not ended
 
 	held    []heldCommit // in no checkpoint that is known to be complete
 	stopped bool         // a source that emits nothing more: the job is being stopped with a savepoint
@@ -30,14 +32,6 @@ type checkpoints struct {
 	uploads sync.WaitGroup
 	mu      sync.Mutex                   // guards cancel
 	cancel  map[int64]context.CancelFunc // of uploads under way
-}
-
-// alignment is a checkpoint whose barriers are arriving.
-type alignment struct {
-	id      int64
-	missing int // channels that have neither sent it nor ended
-	begun   time.Time
-	read    int64 // bytes read when it began
 }
 
 // heldCommit is what an operator handed out at a barrier. It goes into every acknowledgement until a checkpoint that holds
@@ -100,6 +94,7 @@ func (t *Task) noticed(id int64, complete bool) error {
 		if c.aligning != nil && c.aligning.id == id {
 			t.unblock()
 		}
+		c.counting = slices.DeleteFunc(c.counting, func(a *alignment) bool { return a.id == id })
 	}
 	for i, l := range t.chain {
 		listener, ok := l.op.(operator.CheckpointListener)
@@ -117,65 +112,6 @@ func (t *Task) noticed(id int64, complete bool) error {
 		t.current = -1
 	}
 	return nil
-}
-
-// barrier notes a barrier that came on a channel.
-func (t *Task) barrier(channel int, id int64) error {
-	c := &t.cp
-	if id <= c.done || c.aborted[id] {
-		return nil
-	}
-	if c.aligning != nil && c.aligning.id < id {
-		// Whoever sent this one has given the other up.
-		t.decline(c.aligning.id, fmt.Errorf("checkpoint %d overtook it", id))
-		c.done = c.aligning.id
-		t.unblock()
-	}
-	if c.aligning == nil {
-		c.aligning = &alignment{id: id, missing: c.left, begun: time.Now(), read: t.gate.BytesRead()}
-	}
-	if c.aligning.id != id || c.blocked[channel] {
-		return nil
-	}
-	c.blocked[channel] = true
-	t.gate.Block(channel)
-	c.aligning.missing--
-	return t.aligned()
-}
-
-// channelEnded notes the end of a channel, which has had every barrier.
-func (t *Task) channelEnded(channel int) error {
-	c := &t.cp
-	c.ended[channel] = true
-	c.left--
-	if c.aligning != nil && !c.blocked[channel] {
-		c.aligning.missing--
-		return t.aligned()
-	}
-	return nil
-}
-
-// aligned takes the checkpoint whose last barrier has come, once its options have come, too.
-func (t *Task) aligned() error {
-	c := &t.cp
-	a := c.aligning
-	if a == nil || a.missing > 0 || c.options[a.id] == nil {
-		return nil
-	}
-	err := t.take(a.id, c.options[a.id], a.begun, t.gate.BytesRead()-a.read)
-	t.unblock()
-	return err
-}
-
-func (t *Task) unblock() {
-	c := &t.cp
-	c.aligning = nil
-	for i, b := range c.blocked {
-		if b {
-			c.blocked[i] = false
-			t.gate.Unblock(i)
-		}
-	}
 }
 
 // take takes a checkpoint: the barrier goes on, the operators' state is captured, and a goroutine writes and acknowledges

@@ -29,6 +29,9 @@ type Settings struct {
 	BufferTimeout time.Duration
 	// Checkpoints says that the job takes checkpoints, so that a subtask that ends leaves its state.
 	Checkpoints bool
+	// AtLeastOnce says that barriers are counted and hold nothing back: a checkpoint may hold records that came behind its
+	// barrier on one channel while another's was awaited, and a restart repeats those.
+	AtLeastOnce bool
 	// SharedDirectory is where such a state goes that is too large for a message; "": nowhere.
 	SharedDirectory string
 }
@@ -184,6 +187,9 @@ func (t *Task) finish() (commits []*linkpb.OperatorCommit, final *linkpb.TaskSta
 			return nil, nil, err
 		}
 	}
+	// A checkpoint that the task took before its last records must not be completed with its final state: whoever got
+	// those records got them behind the barrier.
+	t.cp.uploads.Wait()
 	return commits, final, nil
 }
 

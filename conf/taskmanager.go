@@ -43,9 +43,10 @@ var (
 		"Port, range or list of ports to listen on for the exchange of records; unset, taskmanager.data.port.").
 		older("taskmanager.data.port")
 	TaskManagerDataSslEnabled = boolOption("taskmanager.data.ssl.enabled",
-		"Whether records between TaskManagers are encrypted, which this version can't do; peers are authenticated either way.").or(false).
-		where("false: this version can't encrypt what task hosts send to each other", func(on bool) bool { return !on }).
-		differs("true, but only with security.ssl.internal.enabled", "this version refuses true rather than to send in the clear what was meant to be encrypted")
+		"Whether records between TaskManagers are encrypted, with a key of each job; peers are authenticated either way.").or(false).
+		differs("true, but only with security.ssl.internal.enabled", "it takes effect by itself, so it has to be asked for")
+	WeftNetworkCompression = enumOption("weft.network.compression",
+		"How records between task hosts are compressed.", "NONE", "S2").or("NONE")
 	TaskManagerResourceId = textOption("taskmanager.resource-id",
 		"Id of a TaskManager; on YARN the container's id.")
 	TaskManagerRegistrationTimeout = durationOption("taskmanager.registration.timeout",

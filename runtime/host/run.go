@@ -159,11 +159,12 @@ func (h *host) begin(s *linkpb.HostStart) error {
 	if err != nil {
 		return err
 	}
-	x, err := network.NewExchange(network.Config{Job: s.GetGraph().ID(), Resource: s.GetResourceId(), Key: s.GetJobKey(), Dial: h.o.Dial, Log: h.log})
+	x, err := network.NewExchange(network.Config{Job: s.GetGraph().ID(), Resource: s.GetResourceId(), Key: s.GetJobKey(), Dial: h.o.Dial,
+		Encrypt: settings.encrypt, Compress: settings.compress, Log: h.log})
 	if err != nil {
 		return err
 	}
-	h.job = &task.Job{Graph: s.GetGraph(), Stream: stream, Nodes: map[operator.ID]*graph.Node{}, Exchange: x, Resource: s.GetResourceId(), Settings: settings, Log: h.log}
+	h.job = &task.Job{Graph: s.GetGraph(), Stream: stream, Nodes: map[operator.ID]*graph.Node{}, Exchange: x, Resource: s.GetResourceId(), Settings: settings.Settings, Log: h.log}
 	if h.o.Files != nil {
 		h.job.Files = h.o.Files()
 	}

@@ -9,13 +9,20 @@ import (
 	"github.com/weftstream/weft/runtime/task"
 )
 
-// settingsOf takes from the configuration what tasks look at.
-func settingsOf(pairs map[string]string, job graph.JobID) (task.Settings, error) {
+// settings are what the configuration says to a host.
+type settings struct {
+	task.Settings
+	encrypt, compress bool // what goes to other hosts
+}
+
+// settingsOf takes from the configuration what hosts and tasks look at.
+func settingsOf(pairs map[string]string, job graph.JobID) (settings, error) {
 	c, err := conf.FromMap(pairs)
 	if err != nil {
-		return task.Settings{}, fmt.Errorf("read the configuration of the job: %w", err)
+		return settings{}, fmt.Errorf("read the configuration of the job: %w", err)
 	}
-	s := task.Settings{BufferTimeout: conf.Get(c, conf.ExecutionBufferTimeoutInterval)}
+	s := settings{Settings: task.Settings{BufferTimeout: conf.Get(c, conf.ExecutionBufferTimeoutInterval)},
+		encrypt: conf.Get(c, conf.TaskManagerDataSslEnabled), compress: conf.Get(c, conf.WeftNetworkCompression) == "S2"}
 	if !conf.Get(c, conf.ExecutionBufferTimeoutEnabled) {
 		s.BufferTimeout = -1
 	}

@@ -74,6 +74,12 @@ func (x *Exchange) try(ctx context.Context, c *consumerConn, address string) err
 	if err != nil {
 		return err
 	}
+	nc.SetWriteDeadline(time.Now().Add(handshakeTimeout))
+	if err := WritePreamble(nc, x.self); err != nil {
+		nc.Close()
+		return err
+	}
+	nc = x.secured(nc, false)
 	// Attached before it is proved, so that a Close ends the handshake.
 	if err := c.attach(nc); err != nil {
 		return err
@@ -81,6 +87,9 @@ func (x *Exchange) try(ctx context.Context, c *consumerConn, address string) err
 	if err := dialHandshake(nc, x.self, c.peer, x.cfg.Key); err != nil {
 		nc.Close()
 		return err
+	}
+	if x.cfg.Compress {
+		return c.attach(newDecompressing(nc))
 	}
 	return nil
 }
@@ -98,10 +107,14 @@ func (x *Exchange) Accept(c net.Conn, p Preamble) {
 	x.group.Go(func() { x.serve(c, p) })
 }
 
-func (x *Exchange) serve(c net.Conn, p Preamble) {
+func (x *Exchange) serve(raw net.Conn, p Preamble) {
+	c := x.secured(raw, true)
 	err := acceptHandshake(c, p, x.self, x.cfg.Key)
+	if x.cfg.Compress {
+		c = newCompressing(c)
+	}
 	x.mu.Lock()
-	delete(x.greeting, c)
+	delete(x.greeting, raw)
 	closed := x.closed
 	pc := newProducerConn(p.Resource, c, x.bind)
 	if err == nil && !closed {

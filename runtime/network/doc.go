@@ -12,5 +12,6 @@
 // Connections. A host dials one connection to every host it consumes from; data flows on it from the dialled host to the
 // dialling one, and openings and credits the other way. So a pair of hosts has at most two connections, one a direction,
 // and hosts that dial each other at the same time need not agree on anything. Each connection has a reader and a writer
-// goroutine, owned by the Exchange and joined by Exchange.Close.
+// goroutine, owned by the Exchange and joined by Exchange.Close. Both ends prove that they know the job key; on request what
+// follows goes under TLS with a key that is derived from it, and compressed.
 package network

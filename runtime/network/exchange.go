@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -35,6 +36,8 @@ type Config struct {
 	// DialTimeout bounds all tries to reach another host; DefaultDialTimeout when 0. A host that isn't up yet refuses or
 	// closes connections, so these are tried again; a failed handshake isn't.
 	DialTimeout time.Duration
+	// Encrypt puts the connections under TLS, Compress compresses what goes over them. All hosts of a job must agree.
+	Encrypt, Compress bool
 	// Log gets a line per connection made and refused; slog.Default when nil.
 	Log *slog.Logger
 }
@@ -44,6 +47,7 @@ type Config struct {
 type Exchange struct {
 	cfg   Config
 	self  Preamble
+	tls   *tls.Config    // nil without encryption
 	group sync.WaitGroup // the reader of every connection, from its dial or handshake on
 
 	mu        sync.Mutex
@@ -72,8 +76,15 @@ func NewExchange(cfg Config) (*Exchange, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
+	var secure *tls.Config
+	if cfg.Encrypt {
+		var err error
+		if secure, err = secureConfig(cfg.Key); err != nil {
+			return nil, err
+		}
+	}
 	return &Exchange{
-		cfg: cfg, self: Preamble{Job: cfg.Job, Resource: cfg.Resource},
+		cfg: cfg, tls: secure, self: Preamble{Job: cfg.Job, Resource: cfg.Resource},
 		outputs: map[ChannelID]*Output{}, pending: map[ChannelID]*receiver{}, consumers: map[string]*consumerConn{},
 		producers: map[*producerConn]struct{}{}, greeting: map[net.Conn]struct{}{},
 	}, nil

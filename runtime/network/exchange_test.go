@@ -2,6 +2,7 @@ package network_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -17,7 +18,7 @@ import (
 	"github.com/weftstream/weft/runtime/network/networktest"
 )
 
-// both runs f in a host and between two hosts, with and without pinned frames.
+// both runs f in a host and between two hosts, with and without pinned frames, encryption and compression.
 func both(t *testing.T, f func(t *testing.T, from, to *node, typ operator.Type)) {
 	t.Run("local", func(t *testing.T) {
 		networktest.NoLeak(t)
@@ -30,6 +31,11 @@ func both(t *testing.T, f func(t *testing.T, from, to *node, typ operator.Type))
 			f(t, newNode(t, "a", nil), newNode(t, "b", nil), networktest.Type{Alias: alias})
 		})
 	}
+	t.Run("remote, encrypted and compressed", func(t *testing.T) {
+		networktest.NoLeak(t)
+		change := func(c *Config) { c.Encrypt, c.Compress = true, true }
+		f(t, newNode(t, "a", change), newNode(t, "b", change), networktest.Type{})
+	})
 }
 
 func TestChannelKeepsOrderRecordsMarksAndEvents(t *testing.T) {
@@ -443,19 +449,113 @@ func TestDialIsTriedAgainUntilTheHostIsUp(t *testing.T) {
 	}
 }
 
+// TestWhatGoesOverTheWire: encryption hides the records, compression makes repetitive ones small, and both change nothing
+// else.
+func TestWhatGoesOverTheWire(t *testing.T) {
+	const records, size = 200, 1000
+	secret := strings.Repeat("secret", size/6)
+	for _, c := range []struct{ encrypt, compress bool }{{}, {true, false}, {false, true}, {true, true}} {
+		t.Run(fmt.Sprintf("encrypt %v compress %v", c.encrypt, c.compress), func(t *testing.T) {
+			networktest.NoLeak(t)
+			wire := &recorder{}
+			change := func(cfg *Config) {
+				cfg.Encrypt, cfg.Compress = c.encrypt, c.compress
+				cfg.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+					nc, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+					return &recorded{nc, wire}, err
+				}
+			}
+			from, to := newNode(t, "a", change), newNode(t, "b", change)
+			o, _, cancel := from.producer(t, 0, 0, networktest.Type{})
+			defer cancel()
+			var sender sync.WaitGroup
+			sender.Go(func() {
+				var b operator.Batch = operator.NewVec[networktest.Record](8)
+				for i := range records {
+					v := b.(*networktest.Vec)
+					v.V = append(v.V, networktest.Record{Key: secret, N: int64(i)})
+					var err error
+					if b, err = o.Send(v); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+				if err := o.Event(operator.Event{Kind: operator.EndOfInput}); err != nil {
+					t.Error(err)
+				}
+			})
+			g, w := to.gate(t, "a", from.address, networktest.Type{}, 0)
+			for i := 0; ; i++ {
+				e, err := next(g, w)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if e.Batch == nil {
+					if i != records {
+						t.Errorf("%d records", i)
+					}
+					break
+				}
+				if r := e.Batch.(*networktest.Vec).V[0]; r.N != int64(i) || r.Key != secret {
+					t.Fatalf("record %d has number %d and %d bytes", i, r.N, len(r.Key))
+				}
+			}
+			sender.Wait()
+			seen := wire.bytes()
+			if bytes.Contains(seen, []byte("secret")) != (!c.encrypt) {
+				t.Errorf("%d bytes on the wire: the records can be read: %v", len(seen), c.encrypt)
+			}
+			if small := len(seen) < records*size/4; small != c.compress {
+				t.Errorf("%d bytes on the wire for %d", len(seen), records*size)
+			}
+		})
+	}
+}
+
+// recorder keeps what is read from connections.
+type recorder struct {
+	mu   sync.Mutex
+	read []byte
+}
+
+func (r *recorder) bytes() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.read
+}
+
+type recorded struct {
+	net.Conn
+	to *recorder
+}
+
+func (c *recorded) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.to.mu.Lock()
+	defer c.to.mu.Unlock()
+	c.to.read = append(c.to.read, b[:n]...)
+	return n, err
+}
+
 func TestHandshakeRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
-		peer   string
-		change func(*Config)
+		peer         string
+		both, change func(*Config)
 	}{
-		"another key":  {"a", func(c *Config) { c.Key = bytes.Repeat([]byte("k"), 32) }},
-		"another host": {"c", nil},
+		"another key":              {"a", nil, func(c *Config) { c.Key = bytes.Repeat([]byte("k"), 32) }},
+		"another key of a secured": {"a", func(c *Config) { c.Encrypt = true }, func(c *Config) { c.Encrypt, c.Key = true, bytes.Repeat([]byte("k"), 32) }},
+		"another host":             {"c", nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			networktest.NoLeak(t)
-			from, to := newNode(t, "a", nil), newNode(t, "b", c.change)
-			g, w := to.gate(t, c.peer, from.address, networktest.Type{}, 0)
-			if _, err := next(g, w); !errors.Is(err, ErrHandshake) {
+			from, to := newNode(t, "a", c.both), newNode(t, "b", c.change)
+			w := NewWaker()
+			g, err := to.Gate(w, []ChannelSpec{{Type: networktest.Type{}, Peer: c.peer, Address: from.address}})
+			if err == nil { // it may be known at once
+				_, err = next(g, w)
+				to.ReleaseGate(g)
+			}
+			if !errors.Is(err, ErrHandshake) {
 				t.Errorf("got %v", err)
 			}
 			// The producer never learns of the channel.

@@ -43,13 +43,11 @@ func (t *transcript) proof(key []byte, role string) []byte {
 	return m.Sum(nil)
 }
 
-// dialHandshake runs the dialling side on c, the preamble included. peer is the resource id that must answer.
+// dialHandshake runs the dialling side on c, to which the preamble p has been written. peer is the resource id that must
+// answer.
 func dialHandshake(c net.Conn, p Preamble, peer string, key []byte) error {
 	c.SetDeadline(time.Now().Add(handshakeTimeout))
 	t := transcript{preamble: p}
-	if err := WritePreamble(c, p); err != nil {
-		return err
-	}
 	var head [nonceSize + 1]byte
 	if _, err := io.ReadFull(c, head[:]); err != nil {
 		return fmt.Errorf("read challenge of task host %s: %w", peer, err)

@@ -72,8 +72,12 @@ func (r *fakeRuntime) Output(tag string) operator.Input {
 	}
 	return operator.Drop{}
 }
-func (r *fakeRuntime) Now() int64                                         { return r.now }
-func (r *fakeRuntime) WakeAt(t int64)                                     { r.wake = t }
+func (r *fakeRuntime) Now() int64 { return r.now }
+func (r *fakeRuntime) WakeAt(t int64) {
+	if r.wake == 0 || t < r.wake {
+		r.wake = t
+	}
+}
 func (r *fakeRuntime) Wake()                                              {}
 func (r *fakeRuntime) Ask([]byte, func(response []byte, err error) error) {}
 func (r *fakeRuntime) Counter(name string) *operator.Counter {

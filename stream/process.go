@@ -185,6 +185,7 @@ type timerKey[K comparable] struct {
 func newProcessor[K comparable, O any](env *operator.Env, e *Env, n *graph.Node, kt *codec.Key[K]) *processor[K, O] {
 	p := &processor[K, O]{env: env, rt: e.runtime(env), kt: kt, out: newCollector[O](env, ""), mark: operator.NoWatermark}
 	p.ks = &keyedState{names: map[string]bool{}, now: env.Runtime.Now}
+	p.event.heap.list.views, p.processing.heap.list.views = &p.ks.views, &p.ks.views
 	p.rt.state = p.ks
 	p.ctx.p = p
 	p.keys = state.NewTable[K, int32](groupsOf(env), cloneOf(kt))
@@ -284,8 +285,8 @@ func (p *processor[K, O]) ProcessingTime(now int64) error {
 	if err := p.runTimers(&p.processing, now); err != nil {
 		return err
 	}
-	if len(p.processing.heap.list) != 0 {
-		p.env.Runtime.WakeAt(p.processing.heap.list[0].at)
+	if p.processing.heap.len() != 0 {
+		p.env.Runtime.WakeAt(p.processing.heap.first().at)
 	}
 	if p.sweepAt != 0 {
 		if now >= p.sweepAt {

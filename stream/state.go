@@ -2,7 +2,9 @@ package stream
 
 import (
 	"iter"
+	"maps"
 	"reflect"
+	"sync/atomic"
 	"time"
 
 	"github.com/weftstream/weft/codec"
@@ -16,7 +18,8 @@ type keyedState struct {
 	states []slotState
 	names  map[string]bool
 	now    func() int64
-	ttl    int64 // the shortest time to live of a state in ms, 0 for none
+	ttl    int64        // the shortest time to live of a state in ms, 0 for none
+	views  atomic.Int32 // snapshots that are still read
 }
 
 // slotState is one state, whatever its type.
@@ -29,12 +32,19 @@ type slotState interface {
 	label() string
 	// schemas are those of the values and, with a time to live, says that there are times of expiry.
 	schema() (value []byte, expires bool, err error)
-	// encode appends the value of slot, if there is one.
-	encode(dst []byte, slot int32) ([]byte, bool)
-	expiry(slot int32) int64
+	// freeze makes a view of what the state holds now.
+	freeze() stateView
 	// reader makes what fills slots from values of a schema; setExpiry follows for each.
 	reader(schema []byte) (func(slot int32, src []byte) (rest []byte, err error), error)
 	setExpiry(slot int32, at int64)
+}
+
+// stateView is what a state held when a snapshot was taken. Any one goroutine may read it while the state changes.
+type stateView interface {
+	// encode appends the value of slot, if there is one.
+	encode(dst []byte, slot int32) ([]byte, bool)
+	// encodeExpiry appends when the value of slot expires, if there is one.
+	encodeExpiry(dst []byte, slot int32) ([]byte, bool)
 }
 
 // StateOption changes a state.
@@ -45,24 +55,24 @@ func TTL(d time.Duration) StateOption { return StateOption{ttl: d} }
 
 // cells holds a state's values by slot.
 type cells[V any] struct {
-	ks      *keyedState
-	name    string
-	typ     *codec.Type[V] // nil if V has no codec, which is an error that stops the task
-	vals    []V
-	set     []bool
-	ttl     int64
-	expires []int64 // with a ttl
+	column[V]
+	ks   *keyedState
+	name string
+	typ  *codec.Type[V] // nil if V has no codec, which is an error that stops the task
+	ttl  int64
 }
 
 // bind registers a state with its operator. A mistake is kept in rt and stops the task before its first record.
 func bind[V any](rt *Runtime, what, name string, opts []StateOption, kept ...func() error) *cells[V] {
 	c := &cells[V]{ks: rt.state, name: name}
 	c.typ, _ = codec.Of[V]()
+	c.timed = len(opts) > 0
 	if c.ks == nil {
 		rt.fail("%s(%q): state belongs to a key; it can be had in the open function of Process and CoProcess only", what, name)
 		c.ks = &keyedState{live: make([]int32, 1), names: map[string]bool{}, now: func() int64 { return 0 }}
 		c.grow(1)
 	}
+	c.views = &c.ks.views
 	switch {
 	case name == "":
 		rt.fail("%s without a name", what)
@@ -95,55 +105,76 @@ func encodable[V any]() func() error {
 	}
 }
 
-func (c *cells[V]) grow(n int) {
-	for len(c.vals) < n {
-		var zero V
-		c.vals, c.set = append(c.vals, zero), append(c.set, false)
-		if c.ttl > 0 {
-			c.expires = append(c.expires, 0)
-		}
-	}
-}
-
 func (c *cells[V]) expire(slot int32, now int64) {
-	if c.ttl > 0 && c.set[slot] && now >= c.expires[slot] {
+	if c.ttl > 0 && c.at(slot).set && now >= c.expires[slot>>pageBits][slot&pageMask] {
 		c.clear(slot)
 	}
 }
 
-// get is the current key's value, nil when there is none.
+// get is the current key's value to read, nil when there is none.
 func (c *cells[V]) get() *V {
 	s := c.ks.slot
 	if c.ttl > 0 {
 		c.expire(s, c.ks.now())
 	}
-	if !c.set[s] {
-		return nil
+	if e := c.at(s); e.set {
+		return &e.val
 	}
-	return &c.vals[s]
+	return nil
 }
 
-// touch is the current key's value for writing, made when there is none.
+// touch is the current key's value to change, made when there is none.
 func (c *cells[V]) touch() *V {
+	v := c.present()
+	if c.own != nil {
+		c.unshare(c.ks.slot, v)
+	}
+	return v
+}
+
+// change is touch for a value that is there, whose time to live goes on.
+func (c *cells[V]) change() *V {
+	v := &c.edit(c.ks.slot).val
+	if c.own != nil {
+		c.unshare(c.ks.slot, v)
+	}
+	return v
+}
+
+// renew is the current key's value to replace, made when there is none.
+func (c *cells[V]) renew() *V {
+	v := c.present()
+	if c.own != nil {
+		c.renewed(c.ks.slot)
+	}
+	return v
+}
+
+// present makes the current key's value be there, and its time to live begin.
+func (c *cells[V]) present() *V {
 	s := c.ks.slot
+	e := c.edit(s)
 	if c.ttl > 0 {
 		now := c.ks.now()
 		c.expire(s, now)
-		c.expires[s] = now + c.ttl
+		c.expires[s>>pageBits][s&pageMask] = now + c.ttl
 	}
-	if !c.set[s] {
-		c.set[s] = true
+	if !e.set {
+		e.set = true
 		c.ks.live[s]++
 	}
-	return &c.vals[s]
+	return &e.val
 }
 
 func (c *cells[V]) clear(slot int32) {
-	if c.set[slot] {
-		var zero V
-		c.vals[slot], c.set[slot] = zero, false
-		c.ks.live[slot]--
+	if !c.at(slot).set {
+		return
 	}
+	*c.edit(slot) = cell[V]{}
+	if c.own != nil {
+		c.renewed(slot)
+	}
+	c.ks.live[slot]--
 }
 
 // Value is one value per key. It is made in an open function and used while the operator processes a key's record or timer.
@@ -156,7 +187,7 @@ type Value[V any] struct {
 func ValueState[V any](rt *Runtime, name string, o ...StateOption) *Value[V] {
 	s := &Value[V]{c: bind[V](rt, "ValueState", name, o, encodable[V]())}
 	if t, err := codec.Of[V](); err == nil {
-		s.keep = keeperOf(t)
+		s.keep, s.c.own = keeperOf(t), copierOf(t)
 	}
 	return s
 }
@@ -172,7 +203,7 @@ func (s *Value[V]) Get() (V, bool) {
 
 // Set replaces the current key's value.
 func (s *Value[V]) Set(v V) {
-	to := s.c.touch()
+	to := s.c.renew()
 	*to = v
 	s.keep.keep(to)
 }
@@ -253,7 +284,7 @@ func (s *List[V]) Set(seq iter.Seq[V]) {
 		s.Clear()
 		return
 	}
-	*s.c.touch() = l
+	*s.c.renew() = l
 }
 
 // Clear removes the current key's list.
@@ -269,6 +300,7 @@ type MapOf[K comparable, V any] struct {
 // MapState makes the map name of an operator. The name is unique in the operator.
 func MapState[K comparable, V any](rt *Runtime, name string, o ...StateOption) *MapOf[K, V] {
 	s := &MapOf[K, V]{c: bind[map[K]V](rt, "MapState", name, o, encodable[K](), encodable[V]())}
+	s.c.own = func(m *map[K]V) { *m = maps.Clone(*m) }
 	if t, err := codec.Of[K](); err == nil {
 		s.keyK = keeperOf(t)
 	}
@@ -303,10 +335,16 @@ func (s *MapOf[K, V]) Set(k K, v V) {
 
 // Delete removes k from the current key's map.
 func (s *MapOf[K, V]) Delete(k K) {
-	if m := s.c.get(); m != nil {
-		if delete(*m, k); len(*m) == 0 {
-			s.Clear()
-		}
+	m := s.c.get()
+	if m == nil {
+		return
+	}
+	if _, ok := (*m)[k]; !ok {
+		return
+	}
+	m = s.c.change()
+	if delete(*m, k); len(*m) == 0 {
+		s.Clear()
 	}
 }
 

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"github.com/weftstream/weft/codec"
 	"github.com/weftstream/weft/operator"
+	"github.com/weftstream/weft/runtime/state"
 )
 
 // The states of a processor in a checkpoint: one keyed state for each of the user's, pairs of key and value; beside it, where
@@ -24,14 +27,29 @@ func (c *cells[V]) schema() ([]byte, bool, error) {
 	return b, c.ttl > 0, err
 }
 
-func (c *cells[V]) encode(dst []byte, slot int32) ([]byte, bool) {
-	if !c.set[slot] {
-		return dst, false
-	}
-	return c.typ.EncodeValue(dst, &c.vals[slot]), true
+// cellsView is the view of cells.
+type cellsView[V any] struct {
+	columnView[V]
+	typ *codec.Type[V]
 }
 
-func (c *cells[V]) expiry(slot int32) int64 { return c.expires[slot] }
+func (c *cells[V]) freeze() stateView { return &cellsView[V]{c.column.freeze(), c.typ} }
+
+func (v *cellsView[V]) encode(dst []byte, slot int32) ([]byte, bool) {
+	e := &v.pages[slot>>pageBits][slot&pageMask]
+	if !e.set {
+		return dst, false
+	}
+	return v.typ.EncodeValue(dst, &e.val), true
+}
+
+func (v *cellsView[V]) encodeExpiry(dst []byte, slot int32) ([]byte, bool) {
+	i, j := slot>>pageBits, slot&pageMask
+	if !v.pages[i][j].set {
+		return dst, false
+	}
+	return appendInt64(dst, v.expires[i][j]), true
+}
 
 func (c *cells[V]) reader(schema []byte) (func(int32, []byte) ([]byte, error), error) {
 	r, err := readerOf[V](schema)
@@ -44,112 +62,141 @@ func (c *cells[V]) reader(schema []byte) (func(int32, []byte) ([]byte, error), e
 		if err != nil {
 			return nil, err
 		}
-		if !c.set[slot] {
-			c.set[slot] = true
-			c.ks.live[slot]++
-		}
-		c.vals[slot] = v
-		if c.ttl > 0 {
-			// Of a state that had no time to live when it was saved, it begins now.
-			c.expires[slot] = c.ks.now() + c.ttl
-		}
+		c.ks.slot = slot
+		*c.renew() = v // of a state that had no time to live when it was saved, it begins now
 		return rest, nil
 	}, nil
 }
 
 func (c *cells[V]) setExpiry(slot int32, at int64) {
 	if c.ttl > 0 {
-		c.expires[slot] = at
+		c.edit(slot)
+		c.expires[slot>>pageBits][slot&pageMask] = at
 	}
 }
 
-// groupBlocks are the pairs of one state by key group.
-type groupBlocks struct {
-	d      operator.StateDescriptor
-	first  int // key group
-	blocks [][]byte
+// processorView is what a processor held at a barrier.
+type processorView[K comparable] struct {
+	kt     *codec.Key[K]
+	r      state.Range
+	keys   *state.Frozen[K, int32]
+	states []namedView
+	timers []timersView[K]
+	views  *atomic.Int32
+	once   sync.Once
 }
 
-// stateBlocks is a StateSnapshot that has been encoded already.
-type stateBlocks []*groupBlocks
+type namedView struct {
+	name    string
+	schema  []byte
+	expires bool
+	stateView
+}
 
-// Write writes the states that hold something.
-func (s stateBlocks) Write(w operator.StateWriter) error {
-	for _, g := range s {
-		if err := w.Begin(g.d); err != nil {
+type timersView[K comparable] struct {
+	name  string
+	pages [][]timer[K]
+}
+
+// Snapshot takes the states and timers of all keys, without copying them.
+func (p *processor[K, O]) Snapshot(int64) (operator.StateSnapshot, error) {
+	v := &processorView[K]{kt: p.kt, r: groupsOf(p.env), views: &p.ks.views}
+	for _, s := range p.ks.states {
+		schema, expires, err := s.schema()
+		if err != nil {
+			return nil, fmt.Errorf("describe state %q: %w", s.label(), err)
+		}
+		v.states = append(v.states, namedView{s.label(), schema, expires, s.freeze()})
+	}
+	v.timers = []timersView[K]{{eventTimers, p.event.heap.list.freeze()}, {processingTimers, p.processing.heap.list.freeze()}}
+	v.keys = p.keys.Snapshot()
+	p.ks.views.Add(1)
+	return v, nil
+}
+
+// Release lets the processor change what it had shared.
+func (v *processorView[K]) Release() {
+	v.once.Do(func() {
+		v.keys.Release()
+		v.states, v.timers = nil, nil
+		v.views.Add(-1)
+	})
+}
+
+// Write writes the states and timers.
+func (v *processorView[K]) Write(w operator.StateWriter) error {
+	key, err := v.kt.Schema().MarshalBinary()
+	if err != nil {
+		return err
+	}
+	number, err := int64Schema()
+	if err != nil {
+		return err
+	}
+	for i := range v.states {
+		s := &v.states[i]
+		if err := w.Begin(operator.StateDescriptor{Name: s.name, Kind: operator.KeyedState, Key: key, Value: s.schema}); err != nil {
 			return err
 		}
-		for i, b := range g.blocks {
-			if len(b) == 0 {
-				continue
-			}
-			if err := w.Block(g.first+i, b); err != nil {
-				return err
-			}
+		if err := v.pairs(w, s.encode); err != nil {
+			return err
+		}
+		if !s.expires {
+			continue
+		}
+		if err := w.Begin(operator.StateDescriptor{Name: expiryPrefix + s.name, Kind: operator.KeyedState, Key: key, Value: number}); err != nil {
+			return err
+		}
+		if err := v.pairs(w, s.encodeExpiry); err != nil {
+			return err
+		}
+	}
+	for _, t := range v.timers {
+		if err := w.Begin(operator.StateDescriptor{Name: t.name, Kind: operator.KeyedState, Key: key, Value: number}); err != nil {
+			return err
+		}
+		if err := v.writeTimers(w, t.pages); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// Release has nothing to do.
-func (s stateBlocks) Release() {}
-
-// Snapshot takes the states and timers of all keys.
-func (p *processor[K, O]) Snapshot(int64) (operator.StateSnapshot, error) {
-	r := groupsOf(p.env)
-	keySchema, err := p.kt.Schema().MarshalBinary()
-	if err != nil {
-		return nil, err
-	}
-	number, err := int64Schema()
-	if err != nil {
-		return nil, err
-	}
-	var all stateBlocks
-	add := func(name string, value []byte) *groupBlocks {
-		g := &groupBlocks{d: operator.StateDescriptor{Name: name, Kind: operator.KeyedState, Key: keySchema, Value: value}, first: r.From,
-			blocks: make([][]byte, r.To-r.From)}
-		all = append(all, g)
-		return g
-	}
-	values, expiries := make([]*groupBlocks, len(p.ks.states)), make([]*groupBlocks, len(p.ks.states))
-	for i, s := range p.ks.states {
-		schema, expires, err := s.schema()
-		if err != nil {
-			return nil, fmt.Errorf("describe state %q: %w", s.label(), err)
-		}
-		values[i] = add(s.label(), schema)
-		if expires {
-			expiries[i] = add(expiryPrefix+s.label(), number)
-		}
-	}
-	p.keys.All(func(hash uint32, k *K, slot *int32) bool {
-		at := operator.KeyGroup(hash, r.Max) - r.From
-		for i, s := range p.ks.states {
-			b := &values[i].blocks[at]
-			begin := len(*b)
-			withKey := p.kt.EncodeValue(*b, k)
-			encoded, set := s.encode(withKey, *slot)
+// pairs writes a pair of every key that value appends something for.
+func (v *processorView[K]) pairs(w operator.StateWriter, value func(dst []byte, slot int32) ([]byte, bool)) error {
+	return writeGroups(w, v.r, func(p *pairWriter, group int) {
+		for k, slot := range v.keys.Group(group) {
+			begin := len(p.block)
+			block, set := value(v.kt.EncodeValue(p.block, k), *slot)
 			if !set {
-				*b = withKey[:begin]
-				continue
+				block = block[:begin]
 			}
-			*b = encoded
-			if e := expiries[i]; e != nil {
-				e.blocks[at] = appendInt64(p.kt.EncodeValue(e.blocks[at], k), s.expiry(*slot))
+			if p.block = block; len(block) >= pairBlockSize {
+				p.flush()
 			}
 		}
-		return true
 	})
-	for name, of := range map[string]*timers[K]{eventTimers: &p.event, processingTimers: &p.processing} {
-		g := add(name, number)
-		for i := range of.heap.list {
-			t := &of.heap.list[i]
-			b := &g.blocks[operator.KeyGroup(t.hash, r.Max)-r.From]
-			*b = appendInt64(p.kt.EncodeValue(*b, &t.key), t.at)
+}
+
+// writeTimers sorts the timers by key group.
+func (v *processorView[K]) writeTimers(w operator.StateWriter, pages [][]timer[K]) error {
+	blocks := make([][]byte, v.r.To-v.r.From)
+	for _, p := range pages {
+		for i := range p {
+			t := &p[i]
+			b := &blocks[operator.KeyGroup(t.hash, v.r.Max)-v.r.From]
+			*b = appendInt64(v.kt.EncodeValue(*b, &t.key), t.at)
 		}
 	}
-	return all, nil
+	for i, b := range blocks {
+		if len(b) == 0 {
+			continue
+		}
+		if err := w.Block(v.r.From+i, b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func int64Schema() ([]byte, error) {
@@ -210,11 +257,11 @@ func (p *processor[K, O]) Restore(r operator.StateReader) error {
 			return err
 		}
 	}
-	if len(p.event.heap.list)+len(p.processing.heap.list) > 0 && p.onTimer == nil {
+	if p.event.heap.len()+p.processing.heap.len() > 0 && p.onTimer == nil {
 		return fmt.Errorf("the checkpoint has timers of %q, but its function has no OnTimer method now", p.env.Name)
 	}
-	if len(p.processing.heap.list) > 0 {
-		p.env.Runtime.WakeAt(p.processing.heap.list[0].at)
+	if p.processing.heap.len() > 0 {
+		p.env.Runtime.WakeAt(p.processing.heap.first().at)
 	}
 	if p.ks.ttl > 0 && p.keys.Len() > 0 {
 		p.sweepAt = p.env.Runtime.Now() + p.sweepEvery()

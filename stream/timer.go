@@ -10,47 +10,61 @@ type timer[K comparable] struct {
 
 // timerHeap is a binary heap of timers by time. Its zero value is empty.
 type timerHeap[K comparable] struct {
-	list []timer[K]
+	list vector[timer[K]]
 	seq  uint64
 }
 
-func (h *timerHeap[K]) due(now int64) bool { return len(h.list) != 0 && h.list[0].at <= now }
+func (h *timerHeap[K]) len() int { return h.list.n }
 
-func (h *timerHeap[K]) less(i, j int) bool {
-	a, b := &h.list[i], &h.list[j]
-	return a.at < b.at || a.at == b.at && a.seq < b.seq
-}
+// first is the timer that is due first; there must be one.
+func (h *timerHeap[K]) first() *timer[K] { return h.list.at(0) }
+
+func (h *timerHeap[K]) due(now int64) bool { return h.list.n != 0 && h.list.at(0).at <= now }
+
+func (t *timer[K]) before(o *timer[K]) bool { return t.at < o.at || t.at == o.at && t.seq < o.seq }
 
 func (h *timerHeap[K]) push(t timer[K]) {
 	h.seq++
 	t.seq = h.seq
-	h.list = append(h.list, t)
-	for i := len(h.list) - 1; i > 0; {
+	h.list.push(t)
+	i := h.list.n - 1
+	for i > 0 {
 		up := (i - 1) / 2
-		if !h.less(i, up) {
-			return
+		above := h.list.at(up)
+		if !t.before(above) {
+			break
 		}
-		h.list[i], h.list[up] = h.list[up], h.list[i]
+		*h.list.edit(i) = *above
 		i = up
 	}
+	*h.list.edit(i) = t
 }
 
 func (h *timerHeap[K]) pop() timer[K] {
-	top := h.list[0]
-	n := len(h.list) - 1
-	h.list[0], h.list[n] = h.list[n], timer[K]{}
-	h.list = h.list[:n]
-	for i := 0; ; {
-		least := i
-		for c := 2*i + 1; c <= 2*i+2 && c < n; c++ {
-			if h.less(c, least) {
-				least = c
+	n := h.list.n - 1
+	top, last := *h.list.at(0), *h.list.at(n)
+	h.list.pop()
+	if n == 0 {
+		return top
+	}
+	i := 0
+	for {
+		c := 2*i + 1
+		if c >= n {
+			break
+		}
+		least := h.list.at(c)
+		if c+1 < n {
+			if other := h.list.at(c + 1); other.before(least) {
+				c, least = c+1, other
 			}
 		}
-		if least == i {
-			return top
+		if !least.before(&last) {
+			break
 		}
-		h.list[i], h.list[least] = h.list[least], h.list[i]
-		i = least
+		*h.list.edit(i) = *least
+		i = c
 	}
+	*h.list.edit(i) = last
+	return top
 }

@@ -167,8 +167,8 @@ func (o *sessionWindow[K, T, A, O]) fire(s *session1[A], k K) {
 
 // wakeSessions asks to be called when the next session of processing time may end.
 func (o *sessionWindow[K, T, A, O]) wakeSessions() {
-	if o.proc && len(o.timers.list) != 0 {
-		o.env.Runtime.WakeAt(o.timers.list[0].at + 1)
+	if o.proc && o.timers.len() != 0 {
+		o.env.Runtime.WakeAt(o.timers.first().at + 1)
 	}
 }
 

@@ -241,8 +241,8 @@ func TestSessionWindowsAgainstOracle(t *testing.T) {
 					t.Fatalf("%d late records, want %d", n, len(wantLate))
 				}
 				for _, op := range b.ops {
-					if s := op.(*sessionWindow[int64, rec, sumAcc, sumResult]); s.keys.Len() != 0 || len(s.timers.list) != 0 {
-						t.Fatalf("%d keys and %d timers are left at the end", s.keys.Len(), len(s.timers.list))
+					if s := op.(*sessionWindow[int64, rec, sumAcc, sumResult]); s.keys.Len() != 0 || s.timers.len() != 0 {
+						t.Fatalf("%d keys and %d timers are left at the end", s.keys.Len(), s.timers.len())
 					}
 				}
 			})

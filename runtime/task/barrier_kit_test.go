@@ -66,10 +66,14 @@ func (m *memory) Input(int) operator.Input { m.inputs++; return m }
 
 func (m *memory) Batch(b operator.Batch) error {
 	if m.pass != nil {
-		m.got <- struct{}{}
+		done := m.Env.Runtime.Context().Done()
+		select {
+		case m.got <- struct{}{}:
+		case <-done:
+		}
 		select {
 		case <-m.pass:
-		case <-m.Env.Runtime.Context().Done():
+		case <-done:
 			return operator.ErrCancelled
 		}
 	}
@@ -243,6 +247,21 @@ func (r *rig) barrier(id int64, channels ...int) {
 			r.t.Fatal(err)
 		}
 	}
+}
+
+// urgent sends barriers that overtake.
+func (r *rig) urgent(id int64, channels ...int) {
+	r.t.Helper()
+	for _, c := range channels {
+		if err := r.in[c].Event(operator.Event{Kind: operator.Barrier, ID: id, Urgent: true}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// unaligned triggers an unaligned checkpoint.
+func (r *rig) unaligned(id int64) {
+	r.task.Trigger(id, &linkpb.CheckpointOptions{InlineThreshold: 1 << 20, Unaligned: true, TimestampMs: time.Now().UnixMilli()}, false)
 }
 
 func (r *rig) end(channels ...int) {

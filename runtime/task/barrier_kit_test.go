@@ -57,7 +57,8 @@ type memory struct {
 	numbers []int64
 	broken  error // what the next snapshot's Write returns
 	pass    chan struct{}
-	got     chan struct{} // a value for every batch that arrived, where there is pass
+	free    <-chan struct{} // closed when all batches may pass; may be nil
+	got     chan struct{}   // a value for every batch that arrived, where there is pass
 	inputs  int
 	ended   int
 }
@@ -73,6 +74,7 @@ func (m *memory) Batch(b operator.Batch) error {
 		}
 		select {
 		case <-m.pass:
+		case <-m.free:
 		case <-done:
 			return operator.ErrCancelled
 		}
@@ -108,6 +110,7 @@ func (m *memory) Restore(r operator.StateReader) error {
 
 type memorySnapshot struct {
 	numbers []int64
+	lists   [][]int64 // each in a block of its own, instead of numbers
 	broken  error
 }
 
@@ -118,11 +121,20 @@ func (s *memorySnapshot) Write(w operator.StateWriter) error {
 	if err := w.Begin(operator.StateDescriptor{Name: "numbers", Kind: operator.ListState}); err != nil {
 		return err
 	}
-	var data []byte
-	for _, n := range s.numbers {
-		data = binary.BigEndian.AppendUint64(data, uint64(n))
+	lists := s.lists
+	if lists == nil {
+		lists = [][]int64{s.numbers}
 	}
-	return w.Block(-1, data)
+	for _, l := range lists {
+		var data []byte
+		for _, n := range l {
+			data = binary.BigEndian.AppendUint64(data, uint64(n))
+		}
+		if err := w.Block(-1, data); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *memorySnapshot) Release() {}
@@ -281,6 +293,9 @@ func (r *rig) trigger(id int64) {
 func (r *rig) await(what string, holds func() bool) {
 	r.t.Helper()
 	for {
+		for ok := true; ok; {
+			_, _, ok = r.gate.Announced()
+		}
 		for {
 			e, ok, err := r.gate.Next()
 			if err != nil {

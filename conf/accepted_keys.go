@@ -274,10 +274,6 @@ var acceptedGroups = []group{
 		job-result-store.delete-on-commit
 		job-result-store.storage-path
 	`},
-	{"barriers are always aligned", `
-		execution.checkpointing.aligned-checkpoint-timeout
-		execution.checkpointing.unaligned.enabled
-	`},
 	{"state is kept in memory, and every checkpoint is a full one", `
 		execution.checkpointing.incremental
 		state.backend.type

@@ -16,6 +16,9 @@ type Event struct {
 	Kind EventKind
 	// ID is the checkpoint id of a Barrier.
 	ID int64
+	// Urgent is set on a Barrier that is sent whether or not the receiver has room, and of which the receiver hears at
+	// once, whatever is queued in front of it. It keeps its place.
+	Urgent bool
 }
 
 // Writer is one channel of an exchange, from one subtask to another: a local queue, or an encoder and a connection.
@@ -24,7 +27,7 @@ type Writer interface {
 	// returns ErrCancelled when the subtask is cancelled meanwhile. A batch without records that carries a watermark is
 	// sent too.
 	Send(b Batch) (Batch, error)
-	// Event sends e behind everything sent before it.
+	// Event sends e behind everything sent before it. Unless e is urgent it waits like Send.
 	Event(e Event) error
 }
 

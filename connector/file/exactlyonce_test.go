@@ -105,13 +105,14 @@ func TestExactlyOnce(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))
-	for _, inline := range []bool{false, true} {
-		t.Run(fmt.Sprintf("inline=%v", inline), func(t *testing.T) {
+	for name, more := range map[string]map[string]string{
+		"files":     {},
+		"inline":    {"execution.checkpointing.storage": "jobmanager"},
+		"unaligned": {"execution.checkpointing.unaligned.enabled": "true"},
+		"switching": {"execution.checkpointing.unaligned.enabled": "true", "execution.checkpointing.aligned-checkpoint-timeout": "5 ms"},
+	} {
+		t.Run(name, func(t *testing.T) {
 			p := countParams{Events: 6000, Keys: 37, Rate: 6000, Output: filepath.Join(t.TempDir(), "out")}
-			more := map[string]string{}
-			if inline {
-				more["execution.checkpointing.storage"] = "jobmanager"
-			}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			done := make(chan struct{})

@@ -3591,8 +3591,13 @@ type ChannelState struct {
 	Edge          int32                  `protobuf:"varint,1,opt,name=edge,proto3" json:"edge,omitempty"`
 	Producer      int32                  `protobuf:"varint,2,opt,name=producer,proto3" json:"producer,omitempty"`
 	Consumer      int32                  `protobuf:"varint,3,opt,name=consumer,proto3" json:"consumer,omitempty"`
-	Output        bool                   `protobuf:"varint,4,opt,name=output,proto3" json:"output,omitempty"`  // in the producer's output queue; else in the consumer's input queue
-	Batches       []*StateBlock          `protobuf:"bytes,5,rep,name=batches,proto3" json:"batches,omitempty"` // in order; group is -1
+	Output        bool                   `protobuf:"varint,4,opt,name=output,proto3" json:"output,omitempty"`              // in the producer's output queue; else in the consumer's input queue
+	Batches       []*StateBlock          `protobuf:"bytes,5,rep,name=batches,proto3" json:"batches,omitempty"`             // in order; group is -1; a watermark in 8 bytes, then what operator.Type.Encode wrote
+	Operator      []byte                 `protobuf:"bytes,6,opt,name=operator,proto3" json:"operator,omitempty"`           // the consuming operator
+	Input         int32                  `protobuf:"varint,7,opt,name=input,proto3" json:"input,omitempty"`                // of it
+	Signature     string                 `protobuf:"bytes,8,opt,name=signature,proto3" json:"signature,omitempty"`         // operator.Type.Signature of the records
+	Partitioning  int32                  `protobuf:"varint,10,opt,name=partitioning,proto3" json:"partitioning,omitempty"` // weft.graph.Partitioning of the edge
+	Shared        bool                   `protobuf:"varint,9,opt,name=shared,proto3" json:"shared,omitempty"`              // in Task.restore: the parallelism has changed; of a keyed exchange each subtask takes what is its own
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3660,6 +3665,41 @@ func (x *ChannelState) GetBatches() []*StateBlock {
 		return x.Batches
 	}
 	return nil
+}
+
+func (x *ChannelState) GetOperator() []byte {
+	if x != nil {
+		return x.Operator
+	}
+	return nil
+}
+
+func (x *ChannelState) GetInput() int32 {
+	if x != nil {
+		return x.Input
+	}
+	return 0
+}
+
+func (x *ChannelState) GetSignature() string {
+	if x != nil {
+		return x.Signature
+	}
+	return ""
+}
+
+func (x *ChannelState) GetPartitioning() int32 {
+	if x != nil {
+		return x.Partitioning
+	}
+	return 0
+}
+
+func (x *ChannelState) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
 }
 
 var File_link_linkpb_link_proto protoreflect.FileDescriptor
@@ -3949,13 +3989,19 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\x04file\x18\x02 \x01(\x05R\x04file\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x16\n" +
 	"\x06length\x18\x04 \x01(\x03R\x06length\x12\x12\n" +
-	"\x04data\x18\x05 \x01(\fR\x04data\"\xa3\x01\n" +
+	"\x04data\x18\x05 \x01(\fR\x04data\"\xaf\x02\n" +
 	"\fChannelState\x12\x12\n" +
 	"\x04edge\x18\x01 \x01(\x05R\x04edge\x12\x1a\n" +
 	"\bproducer\x18\x02 \x01(\x05R\bproducer\x12\x1a\n" +
 	"\bconsumer\x18\x03 \x01(\x05R\bconsumer\x12\x16\n" +
 	"\x06output\x18\x04 \x01(\bR\x06output\x12/\n" +
-	"\abatches\x18\x05 \x03(\v2\x15.weft.link.StateBlockR\abatches*\xac\x01\n" +
+	"\abatches\x18\x05 \x03(\v2\x15.weft.link.StateBlockR\abatches\x12\x1a\n" +
+	"\boperator\x18\x06 \x01(\fR\boperator\x12\x14\n" +
+	"\x05input\x18\a \x01(\x05R\x05input\x12\x1c\n" +
+	"\tsignature\x18\b \x01(\tR\tsignature\x12\"\n" +
+	"\fpartitioning\x18\n" +
+	" \x01(\x05R\fpartitioning\x12\x16\n" +
+	"\x06shared\x18\t \x01(\bR\x06shared*\xac\x01\n" +
 	"\tJobStatus\x12\x10\n" +
 	"\fINITIALIZING\x10\x00\x12\v\n" +
 	"\aCREATED\x10\x01\x12\v\n" +

@@ -71,6 +71,9 @@ func Assign(md *checkpointpb.Metadata, g *graph.JobGraph, ignoreUnclaimed bool) 
 		}
 		a.Tasks[idOf(v.GetId())] = tasks
 	}
+	if err := assignFlights(md, g, a.Tasks, ignoreUnclaimed); err != nil {
+		return nil, err
+	}
 	if err := unclaimed(md, states, ignoreUnclaimed); err != nil {
 		return nil, err
 	}
@@ -206,6 +209,11 @@ func (b *taskBuilder) named(st *linkpb.NamedState) *linkpb.NamedState {
 
 func (b *taskBuilder) add(st *linkpb.NamedState, block *linkpb.StateBlock, files []string) {
 	n := b.named(st)
+	n.Blocks = append(n.Blocks, b.moved(block, files))
+}
+
+// moved is a block of an old subtask as this one's; b.task isn't nil.
+func (b *taskBuilder) moved(block *linkpb.StateBlock, files []string) *linkpb.StateBlock {
 	c := proto.CloneOf(block)
 	if i := int(block.GetFile()); i >= 0 && i < len(files) {
 		at, ok := b.files[files[i]]
@@ -216,8 +224,8 @@ func (b *taskBuilder) add(st *linkpb.NamedState, block *linkpb.StateBlock, files
 		}
 		c.File = at
 	}
-	n.Blocks = append(n.Blocks, c)
 	b.task.Bytes += block.GetLength()
+	return c
 }
 
 // MaxParallelism says which max parallelism the vertices of g must take over from md, by vertex: that of the operators

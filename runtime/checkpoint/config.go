@@ -20,8 +20,12 @@ type Config struct {
 	Retention string
 	// AfterFinish: checkpoints go on when some subtasks have finished.
 	AfterFinish bool
-	// ExactlyOnce: barriers are aligned.
+	// ExactlyOnce: what comes behind a barrier isn't in its checkpoint; else barriers are only counted.
 	ExactlyOnce bool
+	// Unaligned: barriers overtake records, in checkpoints that have not been aligned AlignedTimeout after their trigger.
+	// Only with ExactlyOnce, and then there is one checkpoint at a time. Savepoints are always aligned.
+	Unaligned      bool
+	AlignedTimeout int64
 	// Directory of checkpoints and SavepointDirectory of savepoints; "": none. PerJob: a job has one of its own below.
 	Directory, SavepointDirectory string
 	PerJob                        bool
@@ -60,6 +64,10 @@ func ConfigOf(c conf.Configuration) Config {
 		cfg.Directory = ""
 	}
 	if cfg.MinPause > 0 {
+		cfg.MaxConcurrent = 1 // as in Flink
+	}
+	if cfg.Unaligned = cfg.ExactlyOnce && conf.Get(c, conf.ExecutionCheckpointingUnalignedEnabled); cfg.Unaligned {
+		cfg.AlignedTimeout = conf.Get(c, conf.ExecutionCheckpointingAlignedCheckpointTimeout).Milliseconds()
 		cfg.MaxConcurrent = 1 // as in Flink
 	}
 	return cfg

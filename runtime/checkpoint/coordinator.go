@@ -316,7 +316,10 @@ func (c *Coordinator) begin(now int64, r *Request) {
 			base = c.cfg.SavepointDirectory
 		}
 		dir = SavepointDirectory(base, c.g.ID())
-	} else if c.cfg.Directory != "" {
+	} else {
+		p.options.Unaligned, p.options.AlignedTimeoutMs = c.cfg.Unaligned, c.cfg.AlignedTimeout
+	}
+	if !p.options.GetSavepoint() && c.cfg.Directory != "" {
 		dir = CheckpointDirectory(c.cfg.Directory, c.cfg.PerJob, c.g.ID(), p.id, c.run)
 	}
 	p.record = &Record{ID: p.id, Status: InProgress, Savepoint: p.savepoint(), Trigger: now, Tasks: len(c.tasks), Path: dir}

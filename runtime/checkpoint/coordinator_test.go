@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/checkpoint/checkpointpb"
@@ -251,6 +252,45 @@ func TestFinishedTasks(t *testing.T) {
 	b.wantNothing()
 	b.Trigger(10_001, Request{ID: 4, Savepoint: true, Directory: "/sp"})
 	b.want("answer 4", "finished without leaving its state")
+}
+
+// TestUnalignedOptions: checkpoints are unaligned where the job says so, after its time; savepoints never are.
+func TestUnalignedOptions(t *testing.T) {
+	for text, want := range map[string]Config{
+		"": {MaxConcurrent: 3, ExactlyOnce: true},
+		"execution.checkpointing.unaligned.enabled":                                            {MaxConcurrent: 1, ExactlyOnce: true, Unaligned: true, AlignedTimeout: 7000},
+		"execution.checkpointing.unaligned.enabled execution.checkpointing.mode=AT_LEAST_ONCE": {MaxConcurrent: 3},
+	} {
+		pairs := map[string]string{"execution.checkpointing.aligned-checkpoint-timeout": "7 s", "execution.checkpointing.max-concurrent-checkpoints": "3"}
+		for _, p := range strings.Fields(text) {
+			k, v, found := strings.Cut(p, "=")
+			if !found {
+				v = "true"
+			}
+			pairs[k] = v
+		}
+		c, err := conf.FromMap(pairs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ConfigOf(c)
+		if got.MaxConcurrent != want.MaxConcurrent || got.ExactlyOnce != want.ExactlyOnce || got.Unaligned != want.Unaligned || got.AlignedTimeout != want.AlignedTimeout {
+			t.Errorf("%q gives %+v, want %+v", text, got, want)
+		}
+		b := newBench(t, func(c *Config) { c.Unaligned, c.AlignedTimeout = got.Unaligned, got.AlignedTimeout })
+		b.Tick(100)
+		b.Prepared(100, 1, "hdfs://nn/c/chk", nil)
+		b.Trigger(100, Request{ID: 1, Savepoint: true, Directory: "/sp"})
+		b.Prepared(100, 2, "file:/sp/savepoint-2", nil)
+		for id := range int64(2) {
+			b.CoordinatorsSnapshot(101, &linkpb.CoordinatorSnapshots{Checkpoint: id + 1, Snapshots: []*linkpb.CoordinatorSnapshot{{Operator: opID(1)}}})
+		}
+		for _, a := range b.Take() {
+			if a, ok := a.(TriggerTasks); ok && (a.Options.GetUnaligned() != (got.Unaligned && a.ID == 1) || a.Options.GetAlignedTimeoutMs() != 0 != (got.Unaligned && a.ID == 1)) {
+				t.Errorf("%q: checkpoint %d has options %v", text, a.ID, a.Options)
+			}
+		}
+	}
 }
 
 func TestSavepointRequests(t *testing.T) {

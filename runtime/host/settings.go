@@ -26,7 +26,8 @@ func settingsOf(pairs map[string]string, job graph.JobID) (settings, error) {
 	if !conf.Get(c, conf.ExecutionBufferTimeoutEnabled) {
 		s.BufferTimeout = -1
 	}
-	s.AtLeastOnce = !checkpoint.ConfigOf(c).ExactlyOnce
+	checkpoints := checkpoint.ConfigOf(c)
+	s.AtLeastOnce, s.Unaligned = !checkpoints.ExactlyOnce, checkpoints.Unaligned
 	s.Checkpoints = conf.Get(c, conf.ExecutionCheckpointingInterval) > 0
 	if dir := conf.Get(c, conf.ExecutionCheckpointingDir); dir != "" && conf.Get(c, conf.ExecutionCheckpointingStorage) != "jobmanager" {
 		s.SharedDirectory = checkpoint.SharedDirectory(dir, job)

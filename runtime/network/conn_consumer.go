@@ -140,8 +140,9 @@ func (c *consumerConn) readAll(from io.Reader) error {
 			}
 		case frameEnd:
 			it.event.Kind = operator.EndOfInput
-		case frameBarrier:
+		case frameBarrier, frameUrgent:
 			it.event.Kind, it.event.ID = operator.Barrier, h.value
+			it.urgent = h.kind == frameUrgent
 		default:
 			return fmt.Errorf("frame of kind %d from a producer: %w", h.kind, ErrFrame)
 		}

@@ -52,11 +52,7 @@ func (s *sender) send(f *frame) error {
 			c.waiting = append(c.waiting, p)
 		default:
 			s.credits--
-			c.queue = append(c.queue, f)
-			c.queued += len(f.b)
-			if len(c.queue) == 1 {
-				c.changed.Signal()
-			}
+			c.put(f)
 			c.mu.Unlock()
 			return nil
 		}
@@ -64,6 +60,28 @@ func (s *sender) send(f *frame) error {
 		if err := p.wait(); err != nil {
 			return err
 		}
+	}
+}
+
+// urge queues f, which needs neither a credit nor room in the queue. Nothing but urgent barriers goes this way: a few
+// bytes for each checkpoint and channel.
+func (s *sender) urge(f *frame) error {
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.lost(c.err)
+	}
+	c.put(f)
+	return nil
+}
+
+// put queues f for the writer; c.mu is held.
+func (c *producerConn) put(f *frame) {
+	c.queue = append(c.queue, f)
+	c.queued += len(f.b)
+	if len(c.queue) == 1 {
+		c.changed.Signal()
 	}
 }
 

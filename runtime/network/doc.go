@@ -7,7 +7,10 @@
 // decoded by the receiving subtask's.
 //
 // Credits bound all memory: a channel holds at most as many batches or frames as its consumer has room for, and nothing
-// is sent before the consumer has opened the channel.
+// is sent before the consumer has opened the channel. Only an urgent barrier goes beyond them, at most maxUrgent to a
+// channel: the gate announces it ahead of what is queued, and hands out what it has overtaken (Gate.Overtake). In jobs
+// with such barriers a channel has a reserve, with which a subtask ends what it has begun: it looks at Producer.Ready
+// before it begins with more, and so never waits inside an operator while a barrier wants to pass.
 //
 // Connections. A host dials one connection to every host it consumes from; data flows on it from the dialled host to the
 // dialling one, and openings and credits the other way. So a pair of hosts has at most two connections, one a direction,

@@ -34,6 +34,7 @@ const (
 	frameBarrier                      // value: checkpoint id
 	frameOpen                         // consumer to producer; payload: openBody; value 0
 	frameCredit                       // consumer to producer; value: how many more frames may be sent
+	frameUrgent                       // a barrier that uses up no credit; value: checkpoint id
 )
 
 type header struct {
@@ -62,7 +63,7 @@ func parseHeader(b []byte) (header, error) {
 		ok = length > 0 && length <= MaxFrame && h.value == 0
 	case frameEnd:
 		ok = length == 0 && h.value == 0
-	case frameBarrier:
+	case frameBarrier, frameUrgent:
 		ok = length == 0
 	case frameOpen:
 		ok = length == openSize && h.value == 0

@@ -22,6 +22,8 @@ type ChannelSpec struct {
 	// Peer is the resource id of the producer's host, Address its TaskManager's data port. With the host's own resource id
 	// the channel is a local queue.
 	Peer, Address string
+	// Reserve is the room beyond what producers use while they can choose: see Producer.Reserve.
+	Reserve int
 }
 
 // Element is what a channel delivers: a batch or an event. It is valid until the next call of Next.
@@ -44,6 +46,7 @@ type Gate struct {
 
 	mu     sync.Mutex
 	ready  queue[*channel] // channels that have elements and aren't blocked
+	urgent queue[announcement]
 	err    error
 	closed bool
 }
@@ -55,6 +58,8 @@ type item struct {
 	part  bool
 	event operator.Event
 	mark  int64
+	// urgent: it came whether or not there was room, and holds no credit.
+	urgent bool
 }
 
 // channel is the consumer's end of a channel.
@@ -66,7 +71,9 @@ type channel struct {
 
 	// Guarded by gate.mu.
 	items   queue[item]
-	credits int // the most that items may hold
+	credits int  // the most that items may hold, the urgent ones not counted
+	urgent  int  // of items
+	tell    bool // the end of input is announced, too
 	listed  bool
 	blocked bool
 	ended   bool
@@ -79,6 +86,8 @@ type channel struct {
 	// Of a remote channel, used by the subtask's goroutine.
 	remote   *consumerConn
 	number   uint32
+	batchful int // credits without the reserve
+	keep     Keep
 	decoder  *decoder
 	partial  []byte
 	consumed int
@@ -102,7 +111,7 @@ func newGate(w *Waker, specs []ChannelSpec) *Gate {
 			d = &decoder{}
 			decoders[s.ID.Edge] = d
 		}
-		g.channels = append(g.channels, &channel{gate: g, spec: s, index: i, credits: creditsFor(len(specs)), decoder: d})
+		g.channels = append(g.channels, &channel{gate: g, spec: s, index: i, credits: creditsFor(len(specs)) + s.Reserve, batchful: creditsFor(len(specs)), decoder: d})
 	}
 	return g
 }
@@ -117,7 +126,7 @@ func (g *Gate) BytesRead() int64 { return g.bytes.Load() }
 func (g *Gate) Ready() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.ready.n > 0 || g.err != nil
+	return g.ready.n > 0 || g.urgent.n > 0 || g.err != nil
 }
 
 // Next takes the next element, from each channel in turn; ok is false when there is none. The element before it is given
@@ -135,10 +144,15 @@ func (g *Gate) Next() (e Element, ok bool, err error) {
 		switch {
 		case it.batch != nil:
 			g.current, g.delivered, g.local = c, it.batch, true
+			if c.keep != nil {
+				c.keepBatch(it.batch, c.keep)
+			}
 			e.Batch = it.batch
 			return e, true, nil
 		case it.frame == nil:
-			c.credit()
+			if !it.urgent {
+				c.credit()
+			}
 			return e, true, nil
 		}
 		whole, err := c.decode(it)
@@ -176,8 +190,11 @@ func (g *Gate) take() (*channel, item, error) {
 	if it.event.Kind == operator.EndOfInput {
 		c.ended = true
 	}
+	if it.urgent {
+		c.urgent--
+	}
 	// The producer is woken when there is room for several batches, so that the two don't take turns for each.
-	wake := c.waiting && c.items.n <= c.credits/2
+	wake := c.waiting && c.items.n <= c.batchful/2
 	producer := c.producer
 	if wake {
 		c.waiting = false
@@ -225,7 +242,7 @@ func (g *Gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed, g.err = true, ErrClosed
-	g.ready = queue[*channel]{}
+	g.ready, g.urgent = queue[*channel]{}, queue[announcement]{}
 	for _, c := range g.channels {
 		for c.items.n > 0 {
 			if it := c.items.pop(); it.frame != nil && !c.spec.Type.Pins() {
@@ -249,17 +266,16 @@ func (c *channel) list() {
 func (c *channel) offer(it item) (empty operator.Batch, ok bool) {
 	g := c.gate
 	g.mu.Lock()
-	if c.items.n >= c.credits || g.closed {
+	if !it.urgent && c.full() || g.closed {
 		c.waiting = true
 		g.mu.Unlock()
 		return nil, false
 	}
-	c.items.push(it)
+	c.add(it)
 	if n := len(c.free); n > 0 && it.batch != nil {
 		empty, c.free[n-1] = c.free[n-1], nil
 		c.free = c.free[:n-1]
 	}
-	c.list()
 	g.mu.Unlock()
 	g.waker.Wake()
 	return empty, true
@@ -274,11 +290,10 @@ func (c *channel) receive(it item) error {
 	if g.closed {
 		return nil
 	}
-	if c.items.n >= c.credits {
+	if !it.urgent && c.full() {
 		return fmt.Errorf("frame beyond the %d credits of channel %d: %w", c.credits, c.number, ErrFrame)
 	}
-	c.items.push(it)
-	c.list()
+	c.add(it)
 	g.waker.Wake()
 	return nil
 }
@@ -289,7 +304,7 @@ func (c *channel) credit() {
 		return
 	}
 	c.consumed++
-	if c.consumed >= (c.credits+1)/2 {
+	if c.consumed >= (c.batchful+1)/2 {
 		c.remote.grant(c, c.consumed)
 		c.consumed = 0
 	}
@@ -313,6 +328,9 @@ func (c *channel) decode(it item) (whole bool, err error) {
 	}
 	if c.decoder.batch == nil {
 		c.decoder.batch = t.New(0)
+	}
+	if c.keep != nil {
+		c.keep(c.index, it.mark, payload)
 	}
 	if len(payload) > 0 {
 		if err := t.Decode(c.decoder.batch, payload); err != nil {

@@ -16,7 +16,15 @@ type Producer struct {
 	space chan struct{}
 	// Backpressured is the time the subtask was blocked by its receivers.
 	Backpressured *Stopwatch
-	bytes         atomic.Int64
+	// Reserve is how many batches or frames a channel takes beyond those after which Ready says no. The subtask that asks
+	// Ready before it begins with more input can so end what it has begun, and stays able to send an urgent barrier while
+	// its receivers stand still. 0: Ready always says yes. Set it and Notify before the first Output is made.
+	Reserve int
+	// Notify is called when Ready may say something else, by any goroutine; it must not block.
+	Notify func()
+
+	bytes atomic.Int64
+	short []*Output // that had no room but the reserve when last looked at
 }
 
 // NewProducer makes the sending side of a subtask that is cancelled by closing done.
@@ -33,6 +41,23 @@ func (p *Producer) wake() {
 	case p.space <- struct{}{}:
 	default:
 	}
+	if p.Notify != nil {
+		p.Notify()
+	}
+}
+
+// Ready says that every channel has room beside its reserve. After a no there is a Notify once that may have changed. It
+// is called by the subtask's goroutine.
+func (p *Producer) Ready() bool {
+	for n := len(p.short); n > 0; n-- {
+		o := p.short[n-1]
+		if !o.room() {
+			return false
+		}
+		o.short = false
+		p.short = p.short[:n-1]
+	}
+	return true
 }
 
 func (p *Producer) wait() error {
@@ -70,6 +95,8 @@ type Output struct {
 	to atomic.Pointer[receiver]
 	// fit is how many records are expected to fill a frame.
 	fit int
+	// short: it is in its producer's list.
+	short bool
 }
 
 // receiver is where an opened channel leads: to a gate in this host, or to a connection.
@@ -117,6 +144,37 @@ func (o *Output) Send(b operator.Batch) (operator.Batch, error) {
 	if err != nil {
 		return nil, err
 	}
+	empty, err := o.send(r, b)
+	if o.p.Reserve > 0 && !o.short && !o.room() {
+		o.short = true
+		o.p.short = append(o.p.short, o)
+	}
+	return empty, err
+}
+
+// room says that the channel has room beside the reserve. Where it says no, the producer is woken later.
+func (o *Output) room() bool {
+	r := o.to.Load()
+	if c := r.local; c != nil {
+		c.gate.mu.Lock()
+		defer c.gate.mu.Unlock()
+		if c.items.n-c.urgent < c.credits-o.p.Reserve {
+			return true
+		}
+		c.waiting = true
+		return false
+	}
+	s := r.remote
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	if s.credits > o.p.Reserve || s.c.err != nil {
+		return true
+	}
+	s.waiting = true
+	return false
+}
+
+func (o *Output) send(r *receiver, b operator.Batch) (operator.Batch, error) {
 	if r.local != nil {
 		empty, err := o.hand(r.local, item{batch: b})
 		if empty == nil && err == nil {
@@ -138,7 +196,7 @@ func (o *Output) Event(e operator.Event) error {
 		return err
 	}
 	if r.local != nil {
-		_, err := o.hand(r.local, item{event: e, mark: operator.NoWatermark})
+		_, err := o.hand(r.local, item{event: operator.Event{Kind: e.Kind, ID: e.ID}, mark: operator.NoWatermark, urgent: e.Urgent})
 		return err
 	}
 	h := header{channel: r.remote.number}
@@ -147,12 +205,18 @@ func (o *Output) Event(e operator.Event) error {
 		h.kind = frameEnd
 	case operator.Barrier:
 		h.kind, h.value = frameBarrier, e.ID
+		if e.Urgent {
+			h.kind = frameUrgent
+		}
 	default:
 		return fmt.Errorf("send event of unknown kind %d on edge %d", e.Kind, o.id.Edge)
 	}
 	f := newFrame()
 	f.b = append(f.b[:0], make([]byte, headerSize)...)
 	h.put(f.b)
+	if h.kind == frameUrgent {
+		return r.remote.urge(f)
+	}
 	return r.remote.send(f)
 }
 

@@ -22,13 +22,14 @@ func frameBytes(h header, payload []byte) []byte {
 func TestHeaderBounds(t *testing.T) {
 	for name, h := range map[string]header{
 		"kind 0":              {},
-		"unknown kind":        {kind: frameCredit + 1},
+		"unknown kind":        {kind: frameUrgent + 1},
 		"data too long":       {kind: frameData, length: MaxFrame + 1},
 		"data far too long":   {kind: frameData, length: math.MaxUint32},
 		"empty part":          {kind: framePart},
 		"part with a value":   {kind: framePart, length: 1, value: 1},
 		"end with a payload":  {kind: frameEnd, length: 1},
 		"barrier and payload": {kind: frameBarrier, length: 1},
+		"urgent and payload":  {kind: frameUrgent, length: 1},
 		"short open":          {kind: frameOpen, length: openSize - 1},
 		"no credit":           {kind: frameCredit},
 		"negative credit":     {kind: frameCredit, value: -1},
@@ -179,25 +180,67 @@ func FuzzConsumer(f *testing.F) {
 	f.Add(frameBytes(header{channel: 1, kind: frameData, value: 5}, payload))
 	f.Add(append(frameBytes(header{channel: 1, kind: framePart}, payload[:3]), frameBytes(header{channel: 1, kind: frameData}, payload[3:])...))
 	f.Add(append(frameBytes(header{channel: 1, kind: frameBarrier, value: 3}, nil), frameBytes(header{channel: 1, kind: frameEnd}, nil)...))
+	urgent := frameBytes(header{channel: 1, kind: frameUrgent, value: 7}, nil)
+	f.Add(append(frameBytes(header{channel: 1, kind: frameData, value: 5}, payload), urgent...))
+	f.Add(bytes.Repeat(urgent, maxUrgent+2))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		g, err := consume(data)
 		if err == nil {
 			t.Fatal("no error at the end of the connection")
 		}
+		kept := checkOvertaken(t, g, len(data))
 		held := 0
 		for {
 			e, ok, err := g.Next()
 			if !ok || err != nil {
 				break
 			}
-			if held++; held > g.channels[0].credits {
+			if held++; held > g.channels[0].credits+maxUrgent {
 				t.Fatalf("%d elements were held, %d were granted", held, g.channels[0].credits)
 			}
 			if e.Batch != nil && e.Batch.Len() > len(data) {
 				t.Fatalf("%d records of %d bytes", e.Batch.Len(), len(data))
 			}
+			if e.Event.Kind != 0 {
+				kept = nil
+			}
+			if e.Batch != nil && len(kept) > 0 {
+				if kept[0] != e.Batch.Len() {
+					t.Fatalf("%d records were overtaken where %d are delivered", kept[0], e.Batch.Len())
+				}
+				kept = kept[1:]
+			}
 		}
 	})
+}
+
+// checkOvertaken overtakes with the first barrier that is announced and returns the sizes of what was in front of it.
+func checkOvertaken(t *testing.T, g *Gate, most int) (sizes []int) {
+	announced := 0
+	for {
+		channel, e, ok := g.Announced()
+		if !ok {
+			return sizes
+		}
+		if announced++; announced > maxUrgent {
+			t.Fatalf("more than %d barriers are announced", maxUrgent)
+		}
+		if announced > 1 {
+			continue
+		}
+		bytes := 0
+		complete := g.Overtake(channel, e.ID, func(_ int, _ int64, records []byte) {
+			bytes += len(records)
+			v := operator.NewVec[networktest.Record](0)
+			if len(records) > 0 && (networktest.Type{}).Decode(v, records) != nil {
+				return // delivered, it fails the task
+			}
+			sizes = append(sizes, v.Len())
+		})
+		if !complete || bytes > most {
+			t.Fatalf("overtaken %d bytes of %d, complete: %v", bytes, most, complete)
+		}
+	}
 }
 
 func FuzzProducer(f *testing.F) {

@@ -26,6 +26,7 @@ func (t *Task) newAlignment(id int64) *alignment {
 // barrier notes a barrier that came on a channel.
 func (t *Task) barrier(channel int, id int64) error {
 	c := &t.cp
+	t.reached(channel, id)
 	if id <= c.done || c.aborted[id] {
 		return nil
 	}
@@ -55,6 +56,7 @@ func (t *Task) channelEnded(channel int) error {
 	c := &t.cp
 	c.ended[channel] = true
 	c.left--
+	t.reached(channel, 0)
 	for _, a := range c.counting {
 		if !a.had[channel] {
 			a.missing--
@@ -77,8 +79,11 @@ func (t *Task) aligned() error {
 		return t.counted()
 	}
 	a := c.aligning
-	if a == nil || a.missing > 0 || c.options[a.id] == nil {
+	if a == nil || c.options[a.id] == nil {
 		return nil
+	}
+	if a.missing > 0 {
+		return t.overtake()
 	}
 	err := t.take(a.id, c.options[a.id], a.begun, t.gate.BytesRead()-a.read)
 	t.unblock()

@@ -57,7 +57,8 @@ type memory struct {
 	numbers []int64
 	broken  error // what the next snapshot's Write returns
 	pass    chan struct{}
-	got     chan struct{} // a value for every batch that arrived, where there is pass
+	free    <-chan struct{} // closed when all batches may pass; may be nil
+	got     chan struct{}   // a value for every batch that arrived, where there is pass
 	inputs  int
 	ended   int
 }
@@ -66,10 +67,15 @@ func (m *memory) Input(int) operator.Input { m.inputs++; return m }
 
 func (m *memory) Batch(b operator.Batch) error {
 	if m.pass != nil {
-		m.got <- struct{}{}
+		done := m.Env.Runtime.Context().Done()
+		select {
+		case m.got <- struct{}{}:
+		case <-done:
+		}
 		select {
 		case <-m.pass:
-		case <-m.Env.Runtime.Context().Done():
+		case <-m.free:
+		case <-done:
 			return operator.ErrCancelled
 		}
 	}
@@ -104,6 +110,7 @@ func (m *memory) Restore(r operator.StateReader) error {
 
 type memorySnapshot struct {
 	numbers []int64
+	lists   [][]int64 // each in a block of its own, instead of numbers
 	broken  error
 }
 
@@ -114,11 +121,20 @@ func (s *memorySnapshot) Write(w operator.StateWriter) error {
 	if err := w.Begin(operator.StateDescriptor{Name: "numbers", Kind: operator.ListState}); err != nil {
 		return err
 	}
-	var data []byte
-	for _, n := range s.numbers {
-		data = binary.BigEndian.AppendUint64(data, uint64(n))
+	lists := s.lists
+	if lists == nil {
+		lists = [][]int64{s.numbers}
 	}
-	return w.Block(-1, data)
+	for _, l := range lists {
+		var data []byte
+		for _, n := range l {
+			data = binary.BigEndian.AppendUint64(data, uint64(n))
+		}
+		if err := w.Block(-1, data); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *memorySnapshot) Release() {}
@@ -245,6 +261,21 @@ func (r *rig) barrier(id int64, channels ...int) {
 	}
 }
 
+// urgent sends barriers that overtake.
+func (r *rig) urgent(id int64, channels ...int) {
+	r.t.Helper()
+	for _, c := range channels {
+		if err := r.in[c].Event(operator.Event{Kind: operator.Barrier, ID: id, Urgent: true}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// unaligned triggers an unaligned checkpoint.
+func (r *rig) unaligned(id int64) {
+	r.task.Trigger(id, &linkpb.CheckpointOptions{InlineThreshold: 1 << 20, Unaligned: true, TimestampMs: time.Now().UnixMilli()}, false)
+}
+
 func (r *rig) end(channels ...int) {
 	r.t.Helper()
 	for _, c := range channels {
@@ -262,6 +293,9 @@ func (r *rig) trigger(id int64) {
 func (r *rig) await(what string, holds func() bool) {
 	r.t.Helper()
 	for {
+		for ok := true; ok; {
+			_, _, ok = r.gate.Announced()
+		}
 		for {
 			e, ok, err := r.gate.Next()
 			if err != nil {

@@ -184,10 +184,14 @@ func (t *Task) buildInputs(position map[*graph.Node]int) error {
 	type key struct{ op, input int }
 	inputs := map[key]*input{}
 	var specs []network.ChannelSpec
+	t.cp.overtakable = t.job.Settings.Unaligned
 	for _, g := range t.spec.GetInputs() {
 		edge, _, err := t.edge(int(g.GetEdge()))
 		if err != nil {
 			return err
+		}
+		if edge.Partitioning != graph.Partitioning_HASH && edge.Partitioning != graph.Partitioning_REBALANCE {
+			t.cp.overtakable = false
 		}
 		at, ok := position[edge.To]
 		if !ok {
@@ -203,9 +207,9 @@ func (t *Task) buildInputs(position map[*graph.Node]int) error {
 			specs = append(specs, network.ChannelSpec{
 				ID: network.ChannelID{Edge: edge.ID, Producer: int(c.GetSubtask()), ProducerAttempt: int(c.GetAttempt()),
 					Consumer: int(t.ID().GetSubtask()), ConsumerAttempt: int(t.ID().GetAttempt())},
-				Type: edge.Type, Peer: c.GetResourceId(), Address: c.GetDataAddress(),
+				Type: edge.Type, Peer: c.GetResourceId(), Address: c.GetDataAddress(), Reserve: t.producer.Reserve,
 			})
-			t.ports = append(t.ports, port{in: in, index: in.valve.add()})
+			t.ports = append(t.ports, port{in: in, index: in.valve.add(), edge: edge, producer: c.GetSubtask()})
 		}
 	}
 	gate, err := t.job.Exchange.Gate(t.waker, specs)
@@ -213,7 +217,7 @@ func (t *Task) buildInputs(position map[*graph.Node]int) error {
 		return err
 	}
 	t.gate = gate
-	t.cp.blocked, t.cp.ended, t.cp.left = make([]bool, len(specs)), make([]bool, len(specs)), len(specs)
+	t.cp.blocked, t.cp.ended, t.cp.left, t.cp.last = make([]bool, len(specs)), make([]bool, len(specs)), len(specs), make([]int64, len(specs))
 	t.meter.gate.Store(gate)
 	return nil
 }

@@ -18,11 +18,14 @@ type checkpoints struct {
 	done    int64                               // ids up to this one are taken, aborted or overtaken
 	aborted map[int64]bool                      // above done
 
-	aligning *alignment   // nil between checkpoints
-	counting []*alignment // in a job whose checkpoints take effect at least once, by id
-	blocked  []bool       // by channel
-	ended    []bool       // by channel
-	left     int          // channels that have not ended
+	aligning    *alignment   // nil between checkpoints
+	last        []int64      // by channel: the checkpoint whose barrier was announced last
+	overtakable bool         // the inputs' exchanges let barriers overtake
+	over        *overtaking  // the checkpoint whose in-flight data is being collected
+	counting    []*alignment // in a job whose checkpoints take effect at least once, by id
+	blocked     []bool       // by channel
+	ended       []bool       // by channel
+	left        int          // channels that have not ended
 
 	held    []heldCommit // in no checkpoint that is known to be complete
 	stopped bool         // a source that emits nothing more: the job is being stopped with a savepoint
@@ -89,10 +92,15 @@ func (t *Task) noticed(id int64, complete bool) error {
 		}
 		clear(c.held[len(kept):])
 		c.held = kept
-	} else if id > c.done {
-		c.aborted[id] = true
+	} else {
+		if id > c.done {
+			c.aborted[id] = true
+		}
 		if c.aligning != nil && c.aligning.id == id {
 			t.unblock()
+		}
+		if c.over != nil && c.over.share.ack.GetCheckpoint() == id {
+			t.dropOvertaking()
 		}
 		c.counting = slices.DeleteFunc(c.counting, func(a *alignment) bool { return a.id == id })
 	}
@@ -114,9 +122,26 @@ func (t *Task) noticed(id int64, complete bool) error {
 	return nil
 }
 
+// share is the task's part of a checkpoint.
+type share struct {
+	options   *linkpb.CheckpointOptions
+	ack       *linkpb.CheckpointAck
+	snapshots []captured
+	channels  []*inFlight
+}
+
 // take takes a checkpoint: the barrier goes on, the operators' state is captured, and a goroutine writes and acknowledges
 // it while the subtask goes on.
 func (t *Task) take(id int64, o *linkpb.CheckpointOptions, begun time.Time, processed int64) error {
+	s, err := t.cut(id, o, begun, processed)
+	if err == nil {
+		t.hand(s)
+	}
+	return err
+}
+
+// cut passes the barrier on and captures the operators' state.
+func (t *Task) cut(id int64, o *linkpb.CheckpointOptions, begun time.Time, processed int64) (*share, error) {
 	c := &t.cp
 	start := time.Now()
 	c.done = id
@@ -131,19 +156,25 @@ func (t *Task) take(id int64, o *linkpb.CheckpointOptions, begun time.Time, proc
 		}
 	}
 	for _, out := range t.outlets {
-		if err := out.unblamed(out.router.Event(operator.Event{Kind: operator.Barrier, ID: id})); err != nil {
-			return err
+		if err := out.unblamed(out.router.Event(operator.Event{Kind: operator.Barrier, ID: id, Urgent: t.job.Settings.Unaligned})); err != nil {
+			return nil, err
 		}
 	}
 	commits, snapshots, err := t.capture(id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ack := &linkpb.CheckpointAck{Id: t.ID(), Checkpoint: id, Commits: commits, ProcessedBytes: processed,
 		StartDelayMs: max(0, begun.UnixMilli()-o.GetTimestampMs()), AlignmentMs: start.Sub(begun).Milliseconds(), SyncMs: time.Since(start).Milliseconds()}
 	if o.GetStop() && t.source != nil {
 		c.stopped = true
 	}
+	return &share{options: o, ack: ack, snapshots: snapshots}, nil
+}
+
+// hand has a goroutine write the share and acknowledge the checkpoint.
+func (t *Task) hand(s *share) {
+	c, id := &t.cp, s.ack.GetCheckpoint()
 	ctx, cancel := context.WithCancel(t.ctx)
 	c.mu.Lock()
 	c.cancel[id] = cancel
@@ -155,9 +186,8 @@ func (t *Task) take(id int64, o *linkpb.CheckpointOptions, begun time.Time, proc
 			delete(c.cancel, id)
 			c.mu.Unlock()
 		}()
-		t.upload(ctx, ack, o, snapshots)
+		t.upload(ctx, s)
 	})
-	return nil
 }
 
 // captured is the state of one operator at a barrier.
@@ -222,10 +252,10 @@ func release(snapshots []captured) {
 }
 
 // upload writes the state and acknowledges the checkpoint, or declines it. It runs in a goroutine of its own.
-func (t *Task) upload(ctx context.Context, ack *linkpb.CheckpointAck, o *linkpb.CheckpointOptions, snapshots []captured) {
-	start := time.Now()
-	w := t.newStateWriter(ctx, o.GetDirectory(), o.GetInlineThreshold())
-	state, err := t.write(w, snapshots)
+func (t *Task) upload(ctx context.Context, s *share) {
+	start, ack := time.Now(), s.ack
+	w := t.newStateWriter(ctx, s.options.GetDirectory(), s.options.GetInlineThreshold())
+	state, err := t.write(w, s.snapshots, s.channels)
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -242,14 +272,19 @@ func (t *Task) upload(ctx context.Context, ack *linkpb.CheckpointAck, o *linkpb.
 	t.host.Acknowledge(ack)
 }
 
-// write has the snapshots written, and releases them.
-func (t *Task) write(w *stateWriter, snapshots []captured) (state *linkpb.TaskState, err error) {
+// write has the snapshots and the records in flight written, and releases the snapshots.
+func (t *Task) write(w *stateWriter, snapshots []captured, channels []*inFlight) (state *linkpb.TaskState, err error) {
 	defer release(snapshots)
 	err = Protect(func() error {
 		for _, s := range snapshots {
 			w.operator(t.chain[s.at].node.OperatorID())
 			if err := s.snapshot.Write(w); err != nil {
 				return fmt.Errorf("write the state of %q: %w", t.chain[s.at].node.Name, err)
+			}
+		}
+		for _, ch := range channels {
+			if err := w.channel(ch); err != nil {
+				return err
 			}
 		}
 		state, err = w.finish()
@@ -292,7 +327,7 @@ func (t *Task) finalState() (commits []*linkpb.OperatorCommit, state *linkpb.Tas
 		}
 	}
 	w := t.newStateWriter(t.ctx, directory, 20<<10)
-	if state, err = t.write(w, snapshots); err != nil {
+	if state, err = t.write(w, snapshots, nil); err != nil {
 		if derr := w.discard(); derr != nil {
 			t.log.Warn("checkpoint file left behind", "error", derr)
 		}

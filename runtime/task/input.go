@@ -1,6 +1,7 @@
 package task
 
 import (
+	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/operator"
 )
 
@@ -74,8 +75,10 @@ type input struct {
 
 // port says where a channel of the gate leads.
 type port struct {
-	in    *input
-	index int // in the valve
+	in       *input
+	index    int // in the valve
+	edge     *graph.Edge
+	producer int32
 }
 
 // mark passes a channel's watermark on where it counts.

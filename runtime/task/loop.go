@@ -31,7 +31,7 @@ func (t *Task) loop() error {
 		}
 		// Partial batches wait until the timer flushes them, also while the subtask sleeps.
 		switch {
-		case timeout == 0:
+		case timeout == 0 && t.producer.Ready():
 			if err := t.flush(); err != nil {
 				return err
 			}
@@ -47,8 +47,17 @@ func (t *Task) loop() error {
 
 // step handles one batch or event, or polls the source once.
 func (t *Task) step() (worked, ended bool, err error) {
+	if err := t.announced(); err != nil {
+		return true, false, err
+	}
+	if t.held = !t.producer.Ready(); t.held {
+		return false, false, nil
+	}
 	if t.source != nil {
 		return t.poll()
+	}
+	if t.replay != nil {
+		return true, false, t.replayNext()
 	}
 	e, ok, err := t.gate.Next()
 	if err != nil || !ok {
@@ -56,22 +65,7 @@ func (t *Task) step() (worked, ended bool, err error) {
 	}
 	p := t.ports[e.Channel]
 	if e.Batch != nil {
-		t.meter.read.Add(int64(e.Batch.Len()))
-		// The callee may change the batch, its watermark included.
-		mark := e.Batch.Mark()
-		if e.Batch.Len() > 0 {
-			if err := p.in.in.Batch(e.Batch); err != nil {
-				return true, false, err
-			}
-		}
-		if mark == operator.NoWatermark {
-			return true, false, nil
-		}
-		low, grown, err := p.mark(mark)
-		if grown {
-			t.meter.watermark.Store(low)
-		}
-		return true, false, err
+		return true, false, t.deliver(p, e.Batch)
 	}
 	if e.Event.Kind != operator.EndOfInput {
 		return true, false, t.barrier(e.Channel, e.Event.ID)
@@ -89,6 +83,26 @@ func (t *Task) step() (worked, ended bool, err error) {
 		}
 	}
 	return true, true, nil
+}
+
+// deliver hands a batch to the operator and passes its watermark on.
+func (t *Task) deliver(p port, b operator.Batch) error {
+	t.meter.read.Add(int64(b.Len()))
+	// The callee may change the batch, its watermark included.
+	mark := b.Mark()
+	if b.Len() > 0 {
+		if err := p.in.in.Batch(b); err != nil {
+			return err
+		}
+	}
+	if mark == operator.NoWatermark {
+		return nil
+	}
+	low, grown, err := p.mark(mark)
+	if grown {
+		t.meter.watermark.Store(low)
+	}
+	return err
 }
 
 func (t *Task) poll() (worked, ended bool, err error) {
@@ -138,12 +152,19 @@ func (t *Task) sleep() {
 		t.waker.Abandon()
 		return
 	}
-	t.meter.idle.Start()
+	watch := t.meter.idle
+	if t.held {
+		watch = t.producer.Backpressured
+	}
+	watch.Start()
 	<-t.waker.C() // Cancel wakes, too
-	t.meter.idle.Stop()
+	watch.Stop()
 }
 
 func (t *Task) inputReady() bool {
+	if t.held {
+		return t.producer.Ready() || t.gate != nil && t.replay == nil && t.gate.Announcing()
+	}
 	if t.source != nil {
 		return t.woken.Load() && !t.cp.stopped
 	}
@@ -167,9 +188,14 @@ func (t *Task) runTimers(flushAt *time.Time) error {
 	now := time.Now()
 	if !flushAt.IsZero() && !now.Before(*flushAt) {
 		*flushAt = time.Time{}
-		if err := t.flush(); err != nil {
-			return err
+		if t.producer.Ready() {
+			if err := t.flush(); err != nil {
+				return err
+			}
 		}
+	}
+	if err := t.overtake(); err != nil {
+		return err
 	}
 	if !t.resume.IsZero() && !now.Before(t.resume) {
 		t.resume = time.Time{}

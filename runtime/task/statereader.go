@@ -109,6 +109,9 @@ func (r *stateReader) close() {
 // restore gives the operators of the chain the state that the task starts from.
 func (t *Task) restore() error {
 	s := t.spec.GetRestore()
+	if err := t.newReplay(s); err != nil {
+		return err
+	}
 	if len(s.GetOperators()) == 0 {
 		return nil
 	}

@@ -76,13 +76,38 @@ func (w *stateWriter) Block(group int, data []byte) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
-	w.named.Blocks = append(w.named.Blocks, &linkpb.StateBlock{Group: int32(group), Offset: w.offset + int64(len(w.buffer)), Length: int64(len(data))})
+	b, err := w.put(group, data)
+	w.named.Blocks = append(w.named.Blocks, b)
+	return err
+}
+
+// channel writes the records in flight on a channel.
+func (w *stateWriter) channel(f *inFlight) error {
+	from := 0
+	for _, to := range f.ends {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		b, err := w.put(-1, f.data[from:to])
+		if err != nil {
+			return err
+		}
+		f.state.Batches = append(f.state.Batches, b)
+		from = to
+	}
+	w.state.Channels = append(w.state.Channels, f.state)
+	return nil
+}
+
+// put gathers a block's bytes for the file.
+func (w *stateWriter) put(group int, data []byte) (*linkpb.StateBlock, error) {
+	b := &linkpb.StateBlock{Group: int32(group), Offset: w.offset + int64(len(w.buffer)), Length: int64(len(data))}
 	w.buffer = append(w.buffer, data...)
 	w.state.Bytes += int64(len(data))
 	if w.directory != "" && w.state.Bytes > w.inline && len(w.buffer) >= writeSize {
-		return w.flush()
+		return b, w.flush()
 	}
-	return nil
+	return b, nil
 }
 
 // flush moves what was gathered into the file, which it makes first.
@@ -128,13 +153,19 @@ func (w *stateWriter) finish() (*linkpb.TaskState, error) {
 }
 
 func (w *stateWriter) inlineBlocks() {
+	inline := func(blocks []*linkpb.StateBlock) {
+		for _, b := range blocks {
+			b.File, b.Data = -1, w.buffer[b.Offset:b.Offset+b.Length:b.Offset+b.Length]
+			b.Offset = 0
+		}
+	}
 	for _, o := range w.state.GetOperators() {
 		for _, s := range o.GetStates() {
-			for _, b := range s.GetBlocks() {
-				b.File, b.Data = -1, w.buffer[b.Offset:b.Offset+b.Length:b.Offset+b.Length]
-				b.Offset = 0
-			}
+			inline(s.GetBlocks())
 		}
+	}
+	for _, ch := range w.state.GetChannels() {
+		inline(ch.GetBatches())
 	}
 }
 

@@ -32,6 +32,9 @@ type Settings struct {
 	// AtLeastOnce says that barriers are counted and hold nothing back: a checkpoint may hold records that came behind its
 	// barrier on one channel while another's was awaited, and a restart repeats those.
 	AtLeastOnce bool
+	// Unaligned says that checkpoints may be unaligned: a subtask begins with no more input than its receivers have room
+	// for, so that it can pass a barrier on while they stand still, and its barriers overtake what is queued.
+	Unaligned bool
 	// SharedDirectory is where such a state goes that is too large for a message; "": nowhere.
 	SharedDirectory string
 }
@@ -96,6 +99,9 @@ type Task struct {
 
 	meter meter
 	cp    checkpoints
+
+	held   bool    // nothing is taken in until the receivers have room
+	replay *replay // the records that were in flight and come before new input; nil once they have
 }
 
 // New makes a task for spec. Nothing runs and nothing is held until Run.
@@ -113,6 +119,9 @@ func New(job *Job, spec *linkpb.Task, host Host) (*Task, error) {
 		log: job.Log.With("vertex", vertex.GetName(), "subtask", spec.GetId().GetSubtask(), "attempt", spec.GetId().GetAttempt())}
 	t.ctx, t.stop = context.WithCancel(context.Background())
 	t.producer = network.NewProducer(t.ctx.Done())
+	if job.Settings.Unaligned {
+		t.producer.Reserve, t.producer.Notify = reserve, t.waker.Wake
+	}
 	t.mail.waker = t.waker
 	t.clock.wake = t.waker.Wake
 	t.meter.init()
@@ -217,6 +226,8 @@ func (t *Task) close() error {
 	t.stop()
 	t.clock.stop()
 	t.cp.uploads.Wait()
+	t.dropOvertaking()
+	t.replay.close()
 	var first error
 	for i, l := range t.chain {
 		if l == nil || l.op == nil {

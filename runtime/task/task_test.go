@@ -102,6 +102,12 @@ type running struct {
 
 func start(t testing.TB, j *Job, parallelism int, s task.Settings, r *recorder) *running {
 	t.Helper()
+	return startFrom(t, j, parallelism, s, r, nil)
+}
+
+// startFrom starts a job whose tasks restore gives the state that they start from; it may be nil.
+func startFrom(t testing.TB, j *Job, parallelism int, s task.Settings, r *recorder, restore func(*graph.JobGraph, []*linkpb.Task)) *running {
+	t.Helper()
 	g := j.Graph(t, parallelism)
 	x, err := network.NewExchange(network.Config{Job: g.ID(), Resource: "a", Log: quiet})
 	if err != nil {
@@ -115,7 +121,11 @@ func start(t testing.TB, j *Job, parallelism int, s task.Settings, r *recorder) 
 		r = &recorder{}
 	}
 	run := &running{recorder: r, graph: g, x: x}
-	for _, spec := range Deploy(g, Place{Resource: "a"})["a"].Tasks {
+	specs := Deploy(g, Place{Resource: "a"})["a"].Tasks
+	if restore != nil {
+		restore(g, specs)
+	}
+	for _, spec := range specs {
 		tk, err := task.New(job, spec, r)
 		if err != nil {
 			t.Fatal(err)

@@ -29,12 +29,16 @@ func (c *cluster) submit(ctx context.Context, options []string, args ...string) 
 	if app == "" {
 		return "", "", fmt.Errorf("weft run-application printed no application id: %s", out)
 	}
-	out, err = output(c.command(ctx, c.weft, "list", "-t", "yarn-application", "-Dyarn.application.id="+app))
-	if err != nil {
-		return "", "", err
-	}
-	return app, regexp.MustCompile(`[0-9a-f]{32}`).FindString(out), nil
+	ctx, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("%s has no job after %v", app, runLimit))
+	defer cancel()
+	return app, job, until(ctx, 50*time.Millisecond, func() (bool, error) { // its driver begins once it runs
+		out, err := output(c.command(ctx, c.weft, "list", "-a", "-t", "yarn-application", "-Dyarn.application.id="+app))
+		job = jobID.FindString(out)
+		return job != "", err
+	})
 }
+
+var jobID = regexp.MustCompile(`[0-9a-f]{32}`)
 
 // result waits for the application's end and returns the numbers that the job's consumer wrote. It is an error if that
 // was in the producer's process.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -235,6 +236,9 @@ func (c *cluster) staged(ctx context.Context) (map[string]stagedFile, error) {
 	dirs := []string{fsys.Home() + "/.weft"}
 	for len(dirs) > 0 {
 		entries, err := fsys.List(ctx, dirs[0])
+		if errors.Is(err, fs.ErrNotExist) { // an application's own, which has ended since
+			entries, err = nil, nil
+		}
 		if err != nil {
 			return nil, err
 		}

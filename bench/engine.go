@@ -31,11 +31,12 @@ func (c *cluster) submit(ctx context.Context, options []string, args ...string) 
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("%s has no job after %v", app, runLimit))
 	defer cancel()
-	return app, job, until(ctx, 50*time.Millisecond, func() (bool, error) { // its driver begins once it runs
+	err = until(ctx, 50*time.Millisecond, func() (bool, error) { // its driver begins once it runs
 		out, err := output(c.command(ctx, c.weft, "list", "-a", "-t", "yarn-application", "-Dyarn.application.id="+app))
 		job = jobID.FindString(out)
 		return job != "", err
 	})
+	return app, job, err
 }
 
 var jobID = regexp.MustCompile(`[0-9a-f]{32}`)

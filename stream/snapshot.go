@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/weftstream/weft/codec"
 	"github.com/weftstream/weft/operator"
@@ -128,7 +129,21 @@ type pairWriter struct {
 	w     operator.StateWriter
 	group int
 	block []byte
+	pairs int
 	err   error
+}
+
+// yieldEvery is after how many pairs a writer lets others run: the subtask, where its host has one processor.
+const yieldEvery = 256
+
+// added ends a block that is large enough.
+func (p *pairWriter) added() {
+	if len(p.block) >= pairBlockSize {
+		p.flush()
+	}
+	if p.pairs++; p.pairs%yieldEvery == 0 {
+		runtime.Gosched()
+	}
 }
 
 // writeGroups calls each for every key group of r, which puts the pairs of that group.
@@ -151,7 +166,5 @@ func (p *pairWriter) flush() {
 // putPair adds a pair to the current group.
 func putPair[K comparable, V any](p *pairWriter, c *pairCodec[K, V], k *K, v *V) {
 	p.block = c.val.EncodeValue(c.key.EncodeValue(p.block, k), v)
-	if len(p.block) >= pairBlockSize {
-		p.flush()
-	}
+	p.added()
 }

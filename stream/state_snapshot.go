@@ -171,9 +171,8 @@ func (v *processorView[K]) pairs(w operator.StateWriter, value func(dst []byte, 
 			if !set {
 				block = block[:begin]
 			}
-			if p.block = block; len(block) >= pairBlockSize {
-				p.flush()
-			}
+			p.block = block
+			p.added()
 		}
 	})
 }

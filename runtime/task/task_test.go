@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -91,13 +92,16 @@ func (r *recorder) count(s linkpb.ExecutionState) (n int) {
 	return n
 }
 
-// running is a job whose tasks all run in one host.
+// running is a job whose tasks run.
 type running struct {
 	*recorder
 	graph *graph.JobGraph
 	tasks []*task.Task
 	group sync.WaitGroup
-	x     *network.Exchange
+	hosts []*network.Exchange
+
+	ports     []net.Listener
+	accepting sync.WaitGroup
 }
 
 func start(t testing.TB, j *Job, parallelism int, s task.Settings, r *recorder) *running {
@@ -108,38 +112,87 @@ func start(t testing.TB, j *Job, parallelism int, s task.Settings, r *recorder) 
 // startFrom starts a job whose tasks restore gives the state that they start from; it may be nil.
 func startFrom(t testing.TB, j *Job, parallelism int, s task.Settings, r *recorder, restore func(*graph.JobGraph, []*linkpb.Task)) *running {
 	t.Helper()
+	return startOn(t, j, parallelism, s, r, restore, "a")
+}
+
+// startOn starts a job with its subtasks dealt out to hosts that are connected over loopback where there are several.
+func startOn(t testing.TB, j *Job, parallelism int, s task.Settings, r *recorder, restore func(*graph.JobGraph, []*linkpb.Task), hosts ...string) *running {
+	t.Helper()
 	g := j.Graph(t, parallelism)
-	x, err := network.NewExchange(network.Config{Job: g.ID(), Resource: "a", Log: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	job := &task.Job{Graph: g, Stream: &j.StreamGraph, Nodes: map[operator.ID]*graph.Node{}, Exchange: x, Resource: "a", Settings: s, Log: quiet}
-	for _, n := range j.Nodes {
-		job.Nodes[n.OperatorID()] = n
-	}
 	if r == nil {
 		r = &recorder{}
 	}
-	run := &running{recorder: r, graph: g, x: x}
-	specs := Deploy(g, Place{Resource: "a"})["a"].Tasks
-	if restore != nil {
-		restore(g, specs)
-	}
-	for _, spec := range specs {
-		tk, err := task.New(job, spec, r)
+	run := &running{recorder: r, graph: g}
+	var places []Place
+	for _, h := range hosts {
+		x, err := network.NewExchange(network.Config{Job: g.ID(), Resource: h, Key: []byte("0123456789abcdef0123456789abcdef"), Log: quiet})
 		if err != nil {
 			t.Fatal(err)
 		}
-		run.tasks = append(run.tasks, tk)
-		run.group.Go(tk.Run)
+		run.hosts = append(run.hosts, x)
+		place := Place{Resource: h}
+		if len(hosts) > 1 {
+			place.Address = run.listen(t, x)
+		}
+		places = append(places, place)
+	}
+	deploys := Deploy(g, places...)
+	for i, x := range run.hosts {
+		job := &task.Job{Graph: g, Stream: &j.StreamGraph, Nodes: map[operator.ID]*graph.Node{}, Exchange: x, Resource: hosts[i], Settings: s, Log: quiet}
+		for _, n := range j.Nodes {
+			job.Nodes[n.OperatorID()] = n
+		}
+		specs := deploys[hosts[i]].Tasks
+		if restore != nil {
+			restore(g, specs)
+		}
+		for _, spec := range specs {
+			tk, err := task.New(job, spec, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			run.tasks = append(run.tasks, tk)
+			run.group.Go(tk.Run)
+		}
 	}
 	return run
 }
 
-// wait waits for all tasks and closes the exchange.
+// listen opens the data port of a host.
+func (r *running) listen(t testing.TB, x *network.Exchange) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ports = append(r.ports, l)
+	r.accepting.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			p, err := network.ReadPreamble(c)
+			if err != nil {
+				c.Close()
+				continue
+			}
+			x.Accept(c, p)
+		}
+	})
+	return l.Addr().String()
+}
+
+// wait waits for all tasks and closes the exchanges.
 func (r *running) wait() {
 	r.group.Wait()
-	r.x.Close()
+	for _, l := range r.ports {
+		l.Close()
+	}
+	r.accepting.Wait()
+	for _, x := range r.hosts {
+		x.Close()
+	}
 }
 
 func (r *running) cancel() {

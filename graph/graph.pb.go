@@ -31,6 +31,10 @@ const (
 	Partitioning_HASH      Partitioning = 1
 	Partitioning_REBALANCE Partitioning = 2
 	Partitioning_BROADCAST Partitioning = 3
+	Partitioning_RESCALE   Partitioning = 4
+	Partitioning_SHUFFLE   Partitioning = 5
+	Partitioning_GLOBAL    Partitioning = 6
+	Partitioning_CUSTOM    Partitioning = 7
 )
 
 // Enum value maps for Partitioning.
@@ -40,12 +44,20 @@ var (
 		1: "HASH",
 		2: "REBALANCE",
 		3: "BROADCAST",
+		4: "RESCALE",
+		5: "SHUFFLE",
+		6: "GLOBAL",
+		7: "CUSTOM",
 	}
 	Partitioning_value = map[string]int32{
 		"FORWARD":   0,
 		"HASH":      1,
 		"REBALANCE": 2,
 		"BROADCAST": 3,
+		"RESCALE":   4,
+		"SHUFFLE":   5,
+		"GLOBAL":    6,
+		"CUSTOM":    7,
 	}
 )
 
@@ -623,12 +635,18 @@ const file_graph_graph_proto_rawDesc = "" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\x12\x12\n" +
 	"\x04size\x18\x03 \x01(\x03R\x04size\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12\x1a\n" +
-	"\bplatform\x18\x05 \x01(\tR\bplatform*C\n" +
+	"\bplatform\x18\x05 \x01(\tR\bplatform*u\n" +
 	"\fPartitioning\x12\v\n" +
 	"\aFORWARD\x10\x00\x12\b\n" +
 	"\x04HASH\x10\x01\x12\r\n" +
 	"\tREBALANCE\x10\x02\x12\r\n" +
-	"\tBROADCAST\x10\x03B\"Z github.com/weftstream/weft/graphb\x06proto3"
+	"\tBROADCAST\x10\x03\x12\v\n" +
+	"\aRESCALE\x10\x04\x12\v\n" +
+	"\aSHUFFLE\x10\x05\x12\n" +
+	"\n" +
+	"\x06GLOBAL\x10\x06\x12\n" +
+	"\n" +
+	"\x06CUSTOM\x10\aB\"Z github.com/weftstream/weft/graphb\x06proto3"
 
 var (
 	file_graph_graph_proto_rawDescOnce sync.Once

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/weftstream/weft/operator"
@@ -21,7 +22,7 @@ type Options struct {
 const DefaultSlotGroup = "default"
 
 // JobGraphOf checks g and decides chains: the JobGraph names each vertex' operators, and an edge of g between two
-// operators of one vertex is inside the chain. The caller fills in job id, definition, params, config and artifact.
+// operators of one vertex is inside the chain. The caller fills in job id, definition, params and artifact, and adds to the config, in which it finds the settings of g.
 func JobGraphOf(g *StreamGraph, o Options) (*JobGraph, error) {
 	if err := g.Check(); err != nil {
 		return nil, err
@@ -31,6 +32,9 @@ func JobGraphOf(g *StreamGraph, o Options) (*JobGraph, error) {
 		c.inputs[e.To.Index] = append(c.inputs[e.To.Index], e)
 	}
 	maxPar := o.MaxParallelism
+	if g.MaxParallelism > 0 {
+		maxPar = g.MaxParallelism
+	}
 	if maxPar <= 0 {
 		highest := 1
 		for _, n := range g.Nodes {
@@ -38,7 +42,8 @@ func JobGraphOf(g *StreamGraph, o Options) (*JobGraph, error) {
 		}
 		maxPar = operator.DefaultMaxParallelism(highest)
 	}
-	out := &JobGraph{Name: g.Name, Fingerprint: g.Fingerprint(), MaxParallelism: int32(maxPar), Bounded: true}
+	out := &JobGraph{Name: g.Name, Fingerprint: g.Fingerprint(), MaxParallelism: int32(maxPar), Bounded: true,
+		Config: maps.Clone(g.config)}
 	vertices := map[*Node]*JobVertex{}
 	// A node is made after those it reads from, so the order of making is topological.
 	for _, n := range g.Nodes {
@@ -58,12 +63,16 @@ func JobGraphOf(g *StreamGraph, o Options) (*JobGraph, error) {
 			if head.MaxParallelism > 0 {
 				v.MaxParallelism = int32(head.MaxParallelism)
 			}
-			if v.Parallelism > v.MaxParallelism {
-				return nil, fmt.Errorf("%s: parallelism %d of %q is above its max parallelism %d; raise pipeline.max-parallelism or lower the parallelism",
-					head.At, v.Parallelism, head.Name, v.MaxParallelism)
-			}
 			vertices[head] = v
 			out.Vertices = append(out.Vertices, v)
+		}
+		most := maxPar
+		if n.MaxParallelism > 0 {
+			most = n.MaxParallelism
+		}
+		if p := c.parallelism(n); p > most || p > int(v.MaxParallelism) {
+			return nil, fmt.Errorf("%s: parallelism %d of %q is above its max parallelism %d; raise pipeline.max-parallelism or lower the parallelism",
+				n.At, p, n.Name, min(most, int(v.MaxParallelism)))
 		}
 		id := n.OperatorID()
 		v.Operators = append(v.Operators, &ChainedOperator{Id: id[:], Name: n.Name, Uid: n.UID, Coordinator: n.Coordinator != nil, Commits: n.Commits})
@@ -73,10 +82,14 @@ func JobGraphOf(g *StreamGraph, o Options) (*JobGraph, error) {
 	}
 	for _, e := range g.Edges {
 		from, to := c.head[e.From.Index], c.head[e.To.Index]
+		p := e.Partitioning
+		if f, t := c.parallelism(e.From), c.parallelism(e.To); e.Exact && f != t {
+			return nil, fmt.Errorf("%s: Forward from parallelism %d of %q to %d of %q; give both the same or use Rescale or Rebalance",
+				e.To.At, f, e.From.Name, t, e.To.Name)
+		}
 		if from == to {
 			continue
 		}
-		p := e.Partitioning
 		if p == Partitioning_FORWARD && c.parallelism(e.From) != c.parallelism(e.To) {
 			p = Partitioning_REBALANCE
 		}
@@ -107,11 +120,11 @@ func (c *chainer) parallelism(n *Node) int {
 
 // chainable: one input, forward, same parallelism and slot sharing group, and nobody forbids it.
 func (c *chainer) chainable(n *Node) bool {
-	if c.o.NoChaining || n.NoChain || n.Source || len(c.inputs[n.Index]) != 1 {
+	if c.o.NoChaining || c.g.NoChaining || n.NoChain || n.Source || len(c.inputs[n.Index]) != 1 {
 		return false
 	}
 	e := c.inputs[n.Index][0]
-	return e.Partitioning == Partitioning_FORWARD && c.parallelism(e.From) == c.parallelism(n) && slotGroup(e.From) == slotGroup(n)
+	return e.Partitioning == Partitioning_FORWARD && !e.From.EndsChain && c.parallelism(e.From) == c.parallelism(n) && slotGroup(e.From) == slotGroup(n)
 }
 
 func slotGroup(n *Node) string {

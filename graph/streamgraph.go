@@ -14,9 +14,14 @@ type StreamGraph struct {
 	Name string
 	// Parallelism is what operators without their own get when the JobGraph is made; 0 leaves it to JobGraphOf's options.
 	Parallelism int
-	Nodes       []*Node
-	Edges       []*Edge
-	errs        []error
+	// MaxParallelism is what operators without their own get; 0 leaves it to JobGraphOf's options.
+	MaxParallelism int
+	// NoChaining makes every operator a vertex of its own, whatever JobGraphOf's options say.
+	NoChaining bool
+	Nodes      []*Node
+	Edges      []*Edge
+	config     map[string]string
+	errs       []error
 }
 
 // Node is one operator as the user wrote it.
@@ -35,6 +40,8 @@ type Node struct {
 	Source, Bounded bool
 	// NoChain keeps the operator from being chained to its input.
 	NoChain bool
+	// EndsChain keeps its consumers from being chained to the operator.
+	EndsChain bool
 	// Out is the type of the main output; nil for sinks.
 	Out operator.Type
 	// Factory makes the operator's instances; Coordinator, if any, its coordinator.
@@ -56,6 +63,8 @@ type Edge struct {
 	// Tag is the side output of From; "" for the main one.
 	Tag          string
 	Partitioning Partitioning
+	// Exact forbids that a forward edge becomes a rebalancing one where the parallelisms differ.
+	Exact bool
 	// Type is of the records that flow.
 	Type operator.Type
 	// Router makes the routers when the edge isn't inside a chain.
@@ -73,6 +82,14 @@ func (g *StreamGraph) AddNode(n *Node) *Node {
 func (g *StreamGraph) AddEdge(e *Edge) {
 	e.ID = len(g.Edges)
 	g.Edges = append(g.Edges, e)
+}
+
+// Set gives the job a setting of its own, above those of the driver and the cluster.
+func (g *StreamGraph) Set(key, value string) {
+	if g.config == nil {
+		g.config = map[string]string{}
+	}
+	g.config[key] = value
 }
 
 // Fail records a mistake of the program's at the user's line; Check reports all of them.

@@ -15,11 +15,14 @@ func KeyGroupRange(subtask, maxParallelism, parallelism int) (from, to int) {
 	return (subtask*maxParallelism + parallelism - 1) / parallelism, ((subtask+1)*maxParallelism + parallelism - 1) / parallelism
 }
 
+// MaxKeyGroups is the highest max parallelism.
+const MaxKeyGroups = 1 << 15
+
 // DefaultMaxParallelism is Flink's: 128, or the next power of two above 1.5 × parallelism, at most 32768.
 func DefaultMaxParallelism(parallelism int) int {
 	n := parallelism + parallelism/2
 	m := 128
-	for m < n && m < 1<<15 {
+	for m < n && m < MaxKeyGroups {
 		m *= 2
 	}
 	return m

@@ -208,13 +208,24 @@ func prepare[P any](d *Driver, j *Job[P], key string, p P) (*submission, error) 
 		g.Name = name
 	}
 	id := graph.NewJobID()
-	g.JobId, g.Definition, g.Key, g.Params, g.Config = id[:], j.name, key, params, maps.Clone(d.set)
+	g.JobId, g.Definition, g.Key, g.Params, g.Config = id[:], j.name, key, params, merged(d.set, g.Config)
 	if d.exec == nil {
 		if d.exec, err = d.connect(c, files); err != nil {
 			return nil, err
 		}
 	}
 	return &submission{g, d.exec}, nil
+}
+
+// merged is set with the settings of the program itself above it.
+func merged(set, own map[string]string) map[string]string {
+	if len(own) == 0 {
+		return maps.Clone(set)
+	}
+	all := make(map[string]string, len(set)+len(own))
+	maps.Copy(all, set)
+	maps.Copy(all, own)
+	return all
 }
 
 func (d *Driver) graphOptions(c conf.Configuration) graph.Options {

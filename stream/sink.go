@@ -36,7 +36,7 @@ type SinkWriter[T any] interface {
 	Flush() (committables [][]byte, err error)
 }
 
-// To gives every record to a sink. The result is the same stream, except that UID, Name, Parallelism and SlotGroup apply
+// To gives every record to a sink. The result is the same stream, except that what sets an operator's properties applies
 // to the sink.
 func (s Stream[T]) To(k Sink[T]) Stream[T] {
 	at := caller()

@@ -26,7 +26,7 @@ func (t Time) Add(d time.Duration) Time { return t + Time(d.Milliseconds()) }
 type Stream[T any] struct {
 	env   *Env
 	parts []part
-	// named is what UID, Name, Parallelism and SlotGroup apply to; nil where there is no operator of its own.
+	// named is what UID, Name, Parallelism and the like apply to; nil where there is no operator of its own.
 	named *graph.Node
 	typ   *codec.Type[T]
 }
@@ -36,6 +36,10 @@ type part struct {
 	node         *graph.Node
 	tag          string
 	partitioning graph.Partitioning
+	// exact: the user called Forward, so that another parallelism behind is a mistake.
+	exact bool
+	// router is that of PartitionCustom.
+	router operator.RouterFactory
 }
 
 func streamOf[T any](e *Env, n *graph.Node, t *codec.Type[T]) Stream[T] {
@@ -45,11 +49,7 @@ func streamOf[T any](e *Env, n *graph.Node, t *codec.Type[T]) Stream[T] {
 // connect makes s the given input of n.
 func connect[T any](s Stream[T], n *graph.Node, input int) {
 	for _, p := range s.parts {
-		router := operator.NewRebalanceRouter[T]()
-		if p.partitioning == graph.Partitioning_BROADCAST {
-			router = operator.NewBroadcastRouter[T]()
-		}
-		s.env.edge(p, p.partitioning, n, input, asType(s.typ), router)
+		s.env.edge(p, p.partitioning, n, input, asType(s.typ), routerOf[T](p))
 	}
 }
 
@@ -57,7 +57,8 @@ func (e *Env) edge(p part, how graph.Partitioning, to *graph.Node, input int, t 
 	if e.endless[p.node] {
 		e.endless[to] = true
 	}
-	e.g.AddEdge(&graph.Edge{From: p.node, To: to, Input: input, Tag: p.tag, Partitioning: how, Type: t, Router: r})
+	e.g.AddEdge(&graph.Edge{From: p.node, To: to, Input: input, Tag: p.tag, Partitioning: how,
+		Exact: p.exact && how == graph.Partitioning_FORWARD, Type: t, Router: r})
 }
 
 // endless says that some source of s never ends.
@@ -166,7 +167,7 @@ func (s Stream[T]) redistribute(at, what string, p graph.Partitioning) Stream[T]
 	s.env.check(at, what)
 	r := Stream[T]{env: s.env, typ: s.typ, parts: append([]part(nil), s.parts...)}
 	for i := range r.parts {
-		r.parts[i].partitioning = p
+		r.parts[i].partitioning, r.parts[i].exact, r.parts[i].router = p, false, nil
 	}
 	return r
 }

@@ -25,16 +25,16 @@ type edge struct {
 	source, target *vertex
 }
 
-// reaches says which subtasks of the target a subtask of the source reaches (to), and the other way round (from): i to i
-// on a forward edge, else all.
-func (e *edge) to(subtask int) []*execution   { return e.reach(e.target, subtask) }
-func (e *edge) from(subtask int) []*execution { return e.reach(e.source, subtask) }
+// to lists the subtasks of the target that a subtask of the source has channels to.
+func (e *edge) to(subtask int) []*execution {
+	from, to := e.pb.GetPartitioning().Targets(subtask, len(e.source.subtasks), len(e.target.subtasks))
+	return e.target.subtasks[from:to]
+}
 
-func (e *edge) reach(v *vertex, subtask int) []*execution {
-	if e.pb.GetPartitioning() == graph.Partitioning_FORWARD {
-		return v.subtasks[subtask : subtask+1]
-	}
-	return v.subtasks
+// from lists the subtasks of the source that a subtask of the target has channels from.
+func (e *edge) from(subtask int) []*execution {
+	from, to := e.pb.GetPartitioning().Sources(subtask, len(e.source.subtasks), len(e.target.subtasks))
+	return e.source.subtasks[from:to]
 }
 
 // coordinated is an operator that has a coordinator.

@@ -199,14 +199,14 @@ func Deploy(g *graph.JobGraph, places ...Place) map[string]*linkpb.Deploy {
 			for _, e := range g.Edges {
 				if string(e.TargetVertex) == string(v.Id) {
 					gate := &linkpb.InputGate{Edge: e.Id}
-					for _, s := range reached(e, i, parallelism[string(e.SourceVertex)]) {
+					for _, s := range subtasks(e.Partitioning.Sources(i, parallelism[string(e.SourceVertex)], parallelism[string(e.TargetVertex)])) {
 						gate.Channels = append(gate.Channels, &linkpb.Channel{Subtask: int32(s), ResourceId: at(s).Resource, DataAddress: at(s).Address})
 					}
 					task.Inputs = append(task.Inputs, gate)
 				}
 				if string(e.SourceVertex) == string(v.Id) {
 					out := &linkpb.OutputEdge{Edge: e.Id}
-					for _, s := range reached(e, i, parallelism[string(e.TargetVertex)]) {
+					for _, s := range subtasks(e.Partitioning.Targets(i, parallelism[string(e.SourceVertex)], parallelism[string(e.TargetVertex)])) {
 						out.Subtasks, out.Attempts = append(out.Subtasks, int32(s)), append(out.Attempts, 0)
 					}
 					task.Outputs = append(task.Outputs, out)
@@ -219,14 +219,11 @@ func Deploy(g *graph.JobGraph, places ...Place) map[string]*linkpb.Deploy {
 	return deploys
 }
 
-// reached lists the subtasks on the other side of an edge that subtask i is connected to.
-func reached(e *graph.JobEdge, i, parallelism int) []int {
-	if e.Partitioning == graph.Partitioning_FORWARD {
-		return []int{i}
-	}
-	all := make([]int, parallelism)
-	for s := range all {
-		all[s] = s
+// subtasks lists the subtasks from to to-1.
+func subtasks(from, to int) []int {
+	all := make([]int, 0, to-from)
+	for s := from; s < to; s++ {
+		all = append(all, s)
 	}
 	return all
 }

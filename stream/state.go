@@ -76,6 +76,8 @@ func bind[V any](rt *Runtime, what, name string, opts []StateOption, kept ...fun
 	switch {
 	case name == "":
 		rt.fail("%s without a name", what)
+	case name[0] == '_':
+		rt.fail("%s(%q): names that begin with _ are the engine's own", what, name)
 	case c.ks.names[name]:
 		rt.fail("%s(%q): the operator already has a state of that name", what, name)
 	}
@@ -125,11 +127,17 @@ func (c *cells[V]) get() *V {
 
 // touch is the current key's value to change, made when there is none.
 func (c *cells[V]) touch() *V {
-	v := c.present()
+	v, _ := c.accumulate()
+	return v
+}
+
+// accumulate is touch that also says whether the value was made.
+func (c *cells[V]) accumulate() (v *V, fresh bool) {
+	v, fresh = c.present()
 	if c.own != nil {
 		c.unshare(c.ks.slot, v)
 	}
-	return v
+	return v, fresh
 }
 
 // change is touch for a value that is there, whose time to live goes on.
@@ -143,15 +151,15 @@ func (c *cells[V]) change() *V {
 
 // renew is the current key's value to replace, made when there is none.
 func (c *cells[V]) renew() *V {
-	v := c.present()
+	v, _ := c.present()
 	if c.own != nil {
 		c.renewed(c.ks.slot)
 	}
 	return v
 }
 
-// present makes the current key's value be there, and its time to live begin.
-func (c *cells[V]) present() *V {
+// present makes the current key's value be there, and its time to live begin. It says whether there was none.
+func (c *cells[V]) present() (v *V, fresh bool) {
 	s := c.ks.slot
 	e := c.edit(s)
 	if c.ttl > 0 {
@@ -159,11 +167,11 @@ func (c *cells[V]) present() *V {
 		c.expire(s, now)
 		c.expires[s>>pageBits][s&pageMask] = now + c.ttl
 	}
-	if !e.set {
+	if fresh = !e.set; fresh {
 		e.set = true
 		c.ks.live[s]++
 	}
-	return &e.val
+	return &e.val, fresh
 }
 
 func (c *cells[V]) clear(slot int32) {

@@ -22,7 +22,8 @@ type Options struct {
 const DefaultSlotGroup = "default"
 
 // JobGraphOf checks g and decides chains: the JobGraph names each vertex' operators, and an edge of g between two
-// operators of one vertex is inside the chain. The caller fills in job id, definition, params and artifact, and adds to the config, in which it finds the settings of g.
+// operators of one vertex is inside the chain. The caller fills in job id, definition, params and artifact, and adds to
+// the config, which has the settings of g.
 func JobGraphOf(g *StreamGraph, o Options) (*JobGraph, error) {
 	if err := g.Check(); err != nil {
 		return nil, err

@@ -9,6 +9,25 @@ type either[L, R any] struct {
 	R     R
 }
 
+// sides makes one keyed stream of two.
+func sides[K comparable, L, R any](l Keyed[K, L], r Keyed[K, R], name string) Keyed[K, either[L, R]] {
+	lk, rk := l.key, r.key
+	return KeyBy(eitherOf(l.in, r.in, name), func(v either[L, R]) K {
+		if v.Right {
+			return rk(v.R)
+		}
+		return lk(v.L)
+	})
+}
+
+// eitherOf makes one stream of two.
+func eitherOf[L, R any](l Stream[L], r Stream[R], name string) Stream[either[L, R]] {
+	left := MapTo(l, func(v *L, out *either[L, R]) { out.L = *v })
+	right := MapTo(r, func(v *R, out *either[L, R]) { out.Right, out.R = true, *v })
+	left.named.Name, right.named.Name = name+" Left", name+" Right"
+	return left.Union(right)
+}
+
 // Join pairs the records of two streams that have the same key and are in the same window, every left one with every right
 // one. Results have the last time of the window. Both sides are kept until the window fires.
 func Join[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], in Assigner, f func(L, R) O) Stream[O] {
@@ -21,17 +40,7 @@ func Join[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], in Assigner, 
 		e.fail(at, "Join with a stream of another Env: a job is one graph")
 		return Stream[O]{env: e, typ: typeOf[O](e, at)}
 	}
-	left := MapTo(l.in, func(v *L, out *either[L, R]) { out.L = *v })
-	right := MapTo(r.in, func(v *R, out *either[L, R]) { out.Right, out.R = true, *v })
-	left.named.Name, right.named.Name = "Join Left", "Join Right"
-	lk, rk := l.key, r.key
-	both := KeyBy(left.Union(right), func(v either[L, R]) K {
-		if v.Right {
-			return rk(v.R)
-		}
-		return lk(v.L)
-	})
-	joined := Apply(both.Window(in), func(_ Pane[K], in iter.Seq[either[L, R]], emit func(O)) {
+	joined := Apply(sides(l, r, "Join").Window(in), func(_ Pane[K], in iter.Seq[either[L, R]], emit func(O)) {
 		for a := range in {
 			if a.Right {
 				continue
@@ -45,4 +54,90 @@ func Join[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], in Assigner, 
 	})
 	joined.named.Name = "Join(" + in.kind.String() + ")"
 	return joined
+}
+
+// CoGroup calls f for every key and window in which at least one of two streams has a record, with those of both, each in
+// the order in which they came. Results have the last time of the window. f calls emit only before it returns; left and
+// right may be ranged over again and again until then. Both sides are kept until the window fires.
+func CoGroup[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], in Assigner, f func(p Pane[K], left iter.Seq[L], right iter.Seq[R], emit func(O))) Stream[O] {
+	at := caller()
+	e := l.in.env.check(at, "CoGroup")
+	if f == nil {
+		e.fail(at, "CoGroup with a nil function")
+	}
+	if r.in.env != e {
+		e.fail(at, "CoGroup with a stream of another Env: a job is one graph")
+		return Stream[O]{env: e, typ: typeOf[O](e, at)}
+	}
+	grouped := Apply(sides(l, r, "CoGroup").Window(in), func(p Pane[K], in iter.Seq[either[L, R]], emit func(O)) {
+		f(p, func(yield func(L) bool) {
+			for v := range in {
+				if !v.Right && !yield(v.L) {
+					return
+				}
+			}
+		}, func(yield func(R) bool) {
+			for v := range in {
+				if v.Right && !yield(v.R) {
+					return
+				}
+			}
+		}, emit)
+	})
+	grouped.named.Name = "CoGroup(" + in.kind.String() + ")"
+	return grouped
+}
+
+// Connected is two streams that one operator reads.
+type Connected[L, R any] struct {
+	l Stream[L]
+	r Stream[R]
+}
+
+// Connect has one operator read two streams of different types, each as it is distributed; for streams by key that share
+// state see CoProcess.
+func Connect[L, R any](l Stream[L], r Stream[R]) Connected[L, R] {
+	at := caller()
+	e := l.env.check(at, "Connect")
+	if r.env != e {
+		e.fail(at, "Connect with a stream of another Env: a job is one graph")
+		r = Stream[R]{env: e, typ: r.typ}
+	}
+	return Connected[L, R]{l, r}
+}
+
+// CoMap makes one record of every record of either stream.
+func CoMap[L, R, O any](c Connected[L, R], left func(L) O, right func(R) O) Stream[O] {
+	at := caller()
+	e := c.l.env.check(at, "CoMap")
+	if left == nil || right == nil {
+		e.fail(at, "CoMap with a nil function")
+	}
+	out := MapTo(eitherOf(c.l, c.r, "CoMap"), func(v *either[L, R], out *O) {
+		if v.Right {
+			*out = right(v.R)
+		} else {
+			*out = left(v.L)
+		}
+	})
+	out.named.Name = "CoMap"
+	return out
+}
+
+// CoFlatMap makes any number of records of every record of either stream. left and right call emit only before they return.
+func CoFlatMap[L, R, O any](c Connected[L, R], left func(v L, emit func(O)), right func(v R, emit func(O))) Stream[O] {
+	at := caller()
+	e := c.l.env.check(at, "CoFlatMap")
+	if left == nil || right == nil {
+		e.fail(at, "CoFlatMap with a nil function")
+	}
+	out := FlatMap(eitherOf(c.l, c.r, "CoFlatMap"), func(v either[L, R], emit func(O)) {
+		if v.Right {
+			right(v.R, emit)
+		} else {
+			left(v.L, emit)
+		}
+	})
+	out.named.Name = "CoFlatMap"
+	return out
 }

@@ -90,7 +90,7 @@ func TestSeveralSnapshotsOfAColumn(t *testing.T) {
 	}
 	read := func(v stateView, slot int) string {
 		b, ok := v.encode(nil, int32(slot))
-		return fmt.Sprint(b, ok)
+		return fmt.Sprint(ok, " ") + string(b)
 	}
 	put(1, 1, 10)
 	put(pageOf+1, 1, 20)

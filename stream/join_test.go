@@ -1,0 +1,262 @@
+package stream
+
+import (
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/operator"
+)
+
+// twoInputs are records of two inputs, out of order, and watermarks that none of them is behind.
+func twoInputs(seed uint64, n, keys int) (steps []rigStep, left, right []timedRec) {
+	random := rand.New(rand.NewPCG(seed, 3))
+	high := int64(10_000)
+	for i := range n {
+		high += random.Int64N(20)
+		input := random.IntN(2)
+		r := timedRec{rec{int64(random.IntN(keys)), int64(i), fmt.Sprint("n", i)}, high - random.Int64N(300)}
+		steps = append(steps, rigStep{input: input, rec: r.r, ts: r.ts})
+		if input == 0 {
+			left = append(left, r)
+		} else {
+			right = append(right, r)
+		}
+		if random.IntN(15) == 0 {
+			steps = append(steps, rigStep{input: random.IntN(2), ts: high - 301})
+		}
+	}
+	return steps, left, right
+}
+
+type timedRec struct {
+	r  rec
+	ts int64
+}
+
+func TestIntervalJoin(t *testing.T) {
+	for _, c := range []struct {
+		lower, upper time.Duration
+		options      []IntervalOption
+		from, to     int64
+	}{
+		{-100 * time.Millisecond, 200 * time.Millisecond, nil, -100, 200},
+		{-100 * time.Millisecond, 200 * time.Millisecond, []IntervalOption{LowerExclusive(), UpperExclusive()}, -99, 199},
+		{50 * time.Millisecond, 150 * time.Millisecond, []IntervalOption{LowerExclusive()}, 51, 150},
+		{-400 * time.Millisecond, -20 * time.Millisecond, []IntervalOption{UpperExclusive()}, -400, -21},
+		{0, 0, nil, 0, 0},
+	} {
+		t.Run(fmt.Sprint(c.from, " to ", c.to), func(t *testing.T) {
+			steps, left, right := twoInputs(uint64(c.to+1000), 3000, 6)
+			build := func(env *Env) *graph.Node {
+				s := From(env, fakeSource[rec]{})
+				return IntervalJoin(KeyBy(s, byKey), KeyBy(s, byKey), c.lower, c.upper,
+					func(l, r rec) string { return fmt.Sprint(l, r) }, c.options...).named
+			}
+			var want []string
+			for _, l := range left {
+				for _, r := range right {
+					if d := r.ts - l.ts; l.r.Key == r.r.Key && d >= c.from && d <= c.to {
+						want = append(want, fmt.Sprintf(": %v%v @ %d", l.r, r.r, max(l.ts, r.ts)))
+					}
+				}
+			}
+			in := []rigInput{rigKeyed(byKey), rigKeyed(byKey)}
+			r := newRig(t, build, in, nil, 2)
+			r.play(steps)
+			ops := r.ops
+			got := r.end()
+			slices.Sort(got)
+			slices.Sort(want)
+			for i := range want {
+				want[i] = strings.ReplaceAll(want[i], "}{", "} {")
+			}
+			for i := range got {
+				got[i] = strings.ReplaceAll(got[i], "}{", "} {")
+			}
+			sameTexts(t, 0, got, want)
+			for _, op := range ops {
+				if p := op.(*processor[int64, string]); p.keys.Len() != 0 || p.event.heap.len() != 0 {
+					t.Errorf("%d keys and %d timers are left at the end", p.keys.Len(), p.event.heap.len())
+				}
+			}
+			checkRestore(t, rigCase{build: build, in: in, steps: steps})
+		})
+	}
+}
+
+// TestIntervalJoinKeepsNoMoreThanItNeeds: the state is bounded by the distance of the watermark.
+func TestIntervalJoinKeepsNoMoreThanItNeeds(t *testing.T) {
+	build := func(env *Env) *graph.Node {
+		s := From(env, fakeSource[rec]{})
+		return IntervalJoin(KeyBy(s, byKey), KeyBy(s, byKey), -50*time.Millisecond, 50*time.Millisecond, func(l, r rec) string { return "" }).named
+	}
+	r := newRig(t, build, []rigInput{rigKeyed(byKey), rigKeyed(byKey)}, nil, 1)
+	for i := range int64(10_000) {
+		r.play([]rigStep{{rec: rec{Key: 1, N: i}, ts: i}, {ts: i - 1}, {input: 1, ts: i - 1}})
+	}
+	p := r.ops[0].(*processor[int64, string])
+	var kept int
+	p.keys.All(func(_ uint32, _ *int64, slot *int32) bool {
+		p.ks.slot = *slot
+		kept += len(*p.fn.(*intervalJoin[int64, rec, rec, string]).left.c.get())
+		return true
+	})
+	if kept > 60 || p.event.heap.len() > 60 {
+		t.Errorf("%d records and %d timers are kept for 50 ms", kept, p.event.heap.len())
+	}
+	r.end()
+}
+
+func TestIntervalJoinLateRecords(t *testing.T) {
+	late, other := NewTag[rec]("late"), NewTag[string]("other")
+	build := func(o ...IntervalOption) func(env *Env) *graph.Node {
+		return func(env *Env) *graph.Node {
+			s := From(env, fakeSource[rec]{})
+			out := IntervalJoin(KeyBy(s, byKey), KeyBy(s, byKey), -time.Second, time.Second, func(l, r rec) string { return fmt.Sprint(l.N, r.N) }, o...)
+			Side(out, late)
+			return out.named
+		}
+	}
+	r := newRig(t, build(LateLeftTo(late)), []rigInput{rigKeyed(byKey), rigKeyed(byKey)}, []string{"late"}, 1)
+	r.play([]rigStep{{rec: rec{N: 1}, ts: 1000}, {ts: 1500}, {input: 1, ts: 1500},
+		{rec: rec{N: 2}, ts: 1500}, {input: 1, rec: rec{N: 3}, ts: 1499}, {input: 1, rec: rec{N: 4}, ts: 1501}})
+	got := r.end()
+	slices.Sort(got)
+	if want := []string{": 1 4 @ 1501", "late: {Key:0 N:2 Name:} @ 1500"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	env := newEnv("test", nil)
+	build(LateLeftTo(other))(env)
+	env.sinks++
+	env.finish()
+	if err := env.g.Check(); err == nil || !strings.Contains(err.Error(), "join_test.go") || !strings.Contains(err.Error(), "a tag of string") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestCoGroup(t *testing.T) {
+	group := func(p Pane[int64], left, right iter.Seq[rec], emit func(string)) {
+		emit(groupText(p.Key, int64(p.Start), slices.Collect(left), slices.Collect(right)))
+	}
+	build := func(env *Env) *graph.Node {
+		s := From(env, fakeSource[rec]{})
+		return CoGroup(KeyBy(s, byKey), KeyBy(s, byKey), Sliding(time.Second, 500*time.Millisecond), group).named
+	}
+	type pair = either[rec, rec]
+	steps, left, right := twoInputs(5, 2000, 9)
+	type window struct{ key, start int64 }
+	sides := map[window]*[2][]rec{}
+	for i, side := range [][]timedRec{left, right} {
+		for _, r := range side {
+			for start := r.ts / 500 * 500; start > r.ts-1000; start -= 500 {
+				w := window{r.r.Key, start}
+				if sides[w] == nil {
+					sides[w] = &[2][]rec{}
+				}
+				sides[w][i] = append(sides[w][i], r.r)
+			}
+		}
+	}
+	var want []string
+	for w, s := range sides {
+		want = append(want, fmt.Sprintf(": %s @ %d", groupText(w.key, w.start, s[0], s[1]), w.start+999))
+	}
+	var one []rigStep // the two inputs are a union in front of the window
+	low := [2]int64{operator.NoWatermark, operator.NoWatermark}
+	for _, s := range steps {
+		if r, ok := s.rec.(rec); ok {
+			if s.input == 0 {
+				s.rec = pair{L: r}
+			} else {
+				s.rec = pair{Right: true, R: r}
+			}
+		} else {
+			low[s.input] = s.ts
+			if s.ts = min(low[0], low[1]); s.ts == operator.NoWatermark {
+				continue
+			}
+		}
+		s.input = 0
+		one = append(one, s)
+	}
+	in := []rigInput{rigKeyed(func(p pair) int64 { return p.L.Key + p.R.Key })}
+	r := newRig(t, build, in, nil, 3)
+	r.play(one)
+	got := r.end()
+	slices.Sort(got)
+	slices.Sort(want)
+	sameTexts(t, 0, got, want)
+	checkRestore(t, rigCase{build: build, in: in, steps: one})
+}
+
+// groupText doesn't depend on the order in which senders were read.
+func groupText(key, start int64, left, right []rec) string {
+	text := fmt.Sprint(key, " ", start)
+	for _, side := range [][]rec{left, right} {
+		var n []int64
+		for _, r := range side {
+			n = append(n, r.N)
+		}
+		slices.Sort(n)
+		text += fmt.Sprint(" ", n)
+	}
+	return text
+}
+
+func TestConnectedStreams(t *testing.T) {
+	env := newEnv("test", nil)
+	l, r := From(env, fakeSource[rec]{}), From(env, fakeSource[int64]{})
+	both := Connect(l, r)
+	build := func(out Stream[string]) []string {
+		var texts []string
+		rt := &fakeRuntime{outputs: map[string]operator.Input{"": collectTexts{&texts}}, counters: map[string]*operator.Counter{}}
+		op, err := out.named.Factory(&operator.Env{Parallelism: 1, MaxParallelism: testGroups, BatchSize: 4, Runtime: rt})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := operator.NewVec[either[rec, int64]](0)
+		v.V = append(v.V, either[rec, int64]{L: rec{N: 1}}, either[rec, int64]{Right: true, R: 7}, either[rec, int64]{L: rec{N: 2}})
+		if err := op.Input(0).Batch(v); err != nil {
+			t.Fatal(err)
+		}
+		if err := op.Input(0).End(); err != nil {
+			t.Fatal(err)
+		}
+		return texts
+	}
+	mapped := build(CoMap(both, func(v rec) string { return fmt.Sprint("left ", v.N) }, func(n int64) string { return fmt.Sprint("right ", n) }))
+	if want := []string{": left 1", ": right 7", ": left 2"}; !slices.Equal(mapped, want) {
+		t.Errorf("CoMap gives %q, want %q", mapped, want)
+	}
+	flat := build(CoFlatMap(both, func(rec, func(string)) {}, func(n int64, emit func(string)) { emit("a"); emit("b") }))
+	if want := []string{": a", ": b"}; !slices.Equal(flat, want) {
+		t.Errorf("CoFlatMap gives %q, want %q", flat, want)
+	}
+	if n := len(env.g.Nodes); n != 2+2*3 {
+		t.Errorf("%d nodes", n)
+	}
+	other := newEnv("other", nil)
+	Connect(l, From(other, fakeSource[int64]{}))
+	CoMap[rec, int64, string](both, nil, nil)
+	env.sinks++
+	env.finish()
+	if err := env.g.Check(); err == nil || !strings.Contains(err.Error(), "another Env") || !strings.Contains(err.Error(), "CoMap with a nil function") {
+		t.Errorf("%v", err)
+	}
+}
+
+// collectTexts keeps what is emitted.
+type collectTexts struct{ to *[]string }
+
+func (c collectTexts) Batch(b operator.Batch) error {
+	*c.to = append(*c.to, rigText("", b)...)
+	return nil
+}
+func (c collectTexts) Watermark(int64) error { return nil }
+func (c collectTexts) End() error            { return nil }

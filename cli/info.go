@@ -32,6 +32,11 @@ func infoVerb(env *Env) verb {
 		Name: "info", Usage: "show the plan of an application's first job, without running it",
 		ArgsUsage: "[options] <application> [arguments]", Description: `The application's driver runs here until it submits its first job. No cluster is contacted.
 
+The plan is printed as JSON, in the form of GET /jobs/:jobid/plan, and then drawn for people: each vertex with a number, its
+parallelism and its operators with their uids, and above it the edges that reach it, with how records are distributed, which
+vertex and operator they are from, which input they are for, and the side output that they are of. With --json, there is only
+the JSON.
+
 Examples:
   weft info -p 4 ./wordcount --input hdfs:///text
   weft info --json ./wordcount | jq .nodes`,
@@ -76,8 +81,8 @@ func info(ctx context.Context, env *Env, o *infoOptions) error {
 	if err != nil {
 		return fmt.Errorf("write the plan as JSON: %w", err)
 	}
-	s.print.write(fmt.Sprintf("----------------------- Execution Plan -----------------------\n%s\n%s\n\nNo description provided.\n",
-		text, strings.Repeat("-", 62)), plan)
+	s.print.write(fmt.Sprintf("----------------------- Execution Plan -----------------------\n%s\n%s\n\n%s",
+		text, strings.Repeat("-", 62), g.Draw()), plan)
 	return nil
 }
 

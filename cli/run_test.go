@@ -2,12 +2,16 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/weftstream/weft/rest/api"
 )
 
 func TestRunPerJobFails(t *testing.T) {
@@ -111,4 +115,35 @@ func TestInfoOfProgramWithoutJob(t *testing.T) {
 	k.wants(k.run("info", dir), ExitError, nil, []string{"didn't contain a Weft job"})
 	k = newKit(t)
 	k.wants(k.run("info", executable(t), "--no-such-option"), ExitError, nil, []string{"no-such-option"})
+}
+
+// The plan is shown as JSON and drawn; programs get the JSON only.
+func TestInfo(t *testing.T) {
+	noGoroutinesLeft(t)
+	k := newKit(t)
+	k.wants(k.run("info", "-p", "3", executable(t), "--input", "none"), ExitOK, nil, nil)
+	lines := strings.SplitN(k.out.String(), "\n", 5)
+	if len(lines) < 5 || lines[0] != "----------------------- Execution Plan -----------------------" || lines[2] != strings.Repeat("-", 62) || lines[3] != "" {
+		t.Fatalf("printed\n%s", k.out)
+	}
+	var plan, alone api.Plan
+	if err := json.Unmarshal([]byte(lines[1]), &plan); err != nil || len(plan.Nodes) < 2 {
+		t.Fatalf("%v: %s", err, lines[1])
+	}
+	if head := fmt.Sprintf("Job %q, bounded: %d vertices, ", plan.Name, len(plan.Nodes)); !strings.HasPrefix(lines[4], head) {
+		t.Errorf("the drawing doesn't begin with %q:\n%s", head, lines[4])
+	}
+	for _, text := range []string{" o   [1] ", "parallelism 3, max parallelism 128\n", "> HASH from [1] "} {
+		if !strings.Contains(lines[4], text) {
+			t.Errorf("the drawing lacks %q:\n%s", text, lines[4])
+		}
+	}
+	k = newKit(t)
+	k.wants(k.run("info", "-p", "3", "--json", executable(t), "--input", "none"), ExitOK, nil, nil)
+	if err := json.Unmarshal([]byte(k.out.String()), &alone); err != nil {
+		t.Fatalf("%v: %s", err, k.out)
+	}
+	if plan.JobID, alone.JobID = "", ""; !reflect.DeepEqual(plan, alone) {
+		t.Errorf("--json printed %+v, without it the plan is %+v", alone, plan)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/rest/api"
@@ -169,6 +170,64 @@ func (s *Server) checkpoints(c *call) (any, error) {
 		return nil, unknownJob(id)
 	}
 	return view.Checkpoints(&stats), nil
+}
+
+func (s *Server) checkpointConfig(c *call) (any, error) {
+	id, err := c.jobID()
+	if err != nil {
+		return nil, err
+	}
+	stats, ok := c.Jobs.Checkpoints(id)
+	if !ok {
+		return nil, unknownJob(id)
+	}
+	return view.CheckpointConfig(&stats.Config), nil
+}
+
+// ofCheckpoint is the checkpoint that the path names, and its job.
+func (s *Server) ofCheckpoint(c *call) (*checkpoint.Record, *dispatcher.JobDetails, error) {
+	value := c.PathValue("checkpointid")
+	id, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return nil, nil, unresolved("checkpointid", value)
+	}
+	d, err := c.job()
+	if err != nil {
+		return nil, nil, err
+	}
+	stats, ok := c.Jobs.Checkpoints(d.ID)
+	if !ok {
+		return nil, nil, unknownJob(d.ID)
+	}
+	r := stats.Record(id)
+	if r == nil {
+		return nil, nil, notFound("Could not find checkpointing statistics for checkpoint %d.", id)
+	}
+	return r, d, nil
+}
+
+func (s *Server) checkpointDetails(c *call) (any, error) {
+	r, d, err := s.ofCheckpoint(c)
+	if err != nil {
+		return nil, err
+	}
+	return view.CheckpointDetails(r, d), nil
+}
+
+func (s *Server) checkpointVertex(c *call) (any, error) {
+	vertex, err := c.vertexID()
+	if err != nil {
+		return nil, err
+	}
+	r, d, err := s.ofCheckpoint(c)
+	if err != nil {
+		return nil, err
+	}
+	out, ok := view.CheckpointVertex(r, d, vertex.String())
+	if !ok {
+		return nil, notFound("There is no checkpoint statistics for task %s.", vertex)
+	}
+	return out, nil
 }
 
 func (s *Server) disposal(c *call) (any, error) {

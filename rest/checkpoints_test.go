@@ -3,6 +3,8 @@ package rest_test
 import (
 	"encoding/json"
 	"net/http"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -105,5 +107,85 @@ func TestCheckpointStatistics(t *testing.T) {
 	id := triggered(t, "POST", job+"/checkpoints", `{"checkpointType":"CONFIGURED","triggerId":null}`, 202)
 	if op := awaitOperation(t, job+"/checkpoints/"+id); op["checkpointId"] != 7.0 {
 		t.Errorf("outcome %v", op)
+	}
+}
+
+// Where Flink's sample has a number, so have we the same one: the sample's job is in sampleCheckpoints.
+func TestCheckpointDetailsAreTheSamples(t *testing.T) {
+	c := sampleCluster(t)
+	for sample, path := range map[string]string{"checkpoints-config": "/config", "checkpoint": "/details/5", "checkpoint-vertex": "/details/5/subtasks/" + sampleSource} {
+		golden, err := os.ReadFile("testdata/flink/" + sample + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, body, _ := do(t, "GET", c.Direct+"/jobs/"+sampleJob+"/checkpoints"+path, nil)
+		var flink, ours map[string]any
+		if err1, err2 := json.Unmarshal(golden, &flink), json.Unmarshal(body, &ours); err1 != nil || err2 != nil {
+			t.Fatalf("%v, %v: %s", err1, err2, body)
+		}
+		if sample == "checkpoint-vertex" {
+			removePercentiles(flink)
+			removePercentiles(ours)
+		}
+		if !reflect.DeepEqual(flink, ours) {
+			t.Errorf("%s: Flink has\n%v, we have\n%v", sample, flink, ours)
+		}
+	}
+}
+
+// removePercentiles removes what Flink doesn't have.
+func removePercentiles(v map[string]any) {
+	for key, x := range v {
+		if strings.HasPrefix(key, "p") && len(key) < 5 {
+			delete(v, key)
+		}
+		if m, ok := x.(map[string]any); ok {
+			removePercentiles(m)
+		}
+	}
+}
+
+func TestCheckpointDetails(t *testing.T) {
+	c := sampleCluster(t)
+	subtasks := []checkpoint.SubtaskRecord{{Index: 0, Acknowledged: 1030, StateSize: 10, Sync: 1, Async: 2, Alignment: 3, Processed: 4, Persisted: 5, StartDelay: 6, Unaligned: true},
+		{Index: 1}, {Index: 2, Acknowledged: 1010, StateSize: 30, Sync: 5, Async: 6, Alignment: 1, Processed: 40, Persisted: 7, StartDelay: 2}}
+	failed := &checkpoint.Record{ID: 6, Status: checkpoint.Failed, Trigger: 1000, LatestAck: 1030, End: 2000, FailedAt: 2000, Failure: "disk full", StateSize: 40, Tasks: 4, Acknowledged: 2,
+		Vertices: []checkpoint.VertexRecord{{ID: sampleSource, Subtasks: subtasks}, {ID: sampleSink, Subtasks: make([]checkpoint.SubtaskRecord, 1)}}}
+	begun := &checkpoint.Record{ID: 7, Status: checkpoint.InProgress, Trigger: 3000, Tasks: 2, Savepoint: true}
+	c.Jobs.Stats = checkpoint.Stats{LatestFailed: failed, History: []*checkpoint.Record{begun}, Config: checkpoint.Config{Retention: checkpoint.RetainOnCancel, Unaligned: true, AlignedTimeout: 30}}
+	base := c.Direct + "/jobs/" + sampleJob + "/checkpoints"
+	for path, want := range map[string][]string{
+		"/config": {`"mode":"at_least_once"`, `"interval":9223372036854775807`, `"externalization":{"enabled":true,"delete_on_cancellation":false}`,
+			`"checkpoint_storage":"JobManagerCheckpointStorage"`, `"unaligned_checkpoints":true`, `"aligned_checkpoint_timeout":30`},
+		"/details/6": {`"className":"failed"`, `"failure_message":"disk full"`, `"` + sampleSource + `":{"id":6,"status":"FAILED","latest_ack_timestamp":1030,"checkpointed_size":40,` +
+			`"state_size":40,"end_to_end_duration":30,"alignment_buffered":0,"processed_data":44,"persisted_data":12,"num_subtasks":3,"num_acknowledged_subtasks":2}`},
+		"/details/6/subtasks/" + sampleSource: {`"num_acknowledged_subtasks":2,"summary":{"checkpointed_size":{"min":10,"max":30,"avg":20,"p50":10,"p90":30,`,
+			`"sync":{"min":1,"max":5,"avg":3,`, `"async":{"min":2,"max":6,`, `"processed":{"min":4,"max":40,`, `"persisted":{"min":5,"max":7,`, `"duration":{"min":1,"max":3,`,
+			`"start_delay":{"min":2,"max":6,`, `"end_to_end_duration":{"min":10,"max":30,`, `{"className":"pending","index":1,"status":"pending_or_failed"}`,
+			`{"className":"completed","index":0,"ack_timestamp":1030,"end_to_end_duration":30,"checkpointed_size":10,"state_size":10,"checkpoint":{"sync":1,"async":2},` +
+				`"alignment":{"buffered":0,"processed":4,"persisted":5,"duration":3},"start_delay":6,"unaligned_checkpoint":true,"aborted":false,"status":"completed"}`},
+		// Nothing is acknowledged yet: the vertices are the job's.
+		"/details/7": {`"is_savepoint":true,"savepointFormat":"CANONICAL"`, `"latest_ack_timestamp":-1`, `"` + sampleSink + `":{"id":7,"status":"IN_PROGRESS","latest_ack_timestamp":-1,"checkpointed_size":0,"state_size":0,"end_to_end_duration":-1`},
+		"/details/7/subtasks/" + sampleSink: {`"num_subtasks":1,"num_acknowledged_subtasks":0,"summary":{"checkpointed_size":{"min":0,"max":0,"avg":0,`,
+			`"subtasks":[{"className":"pending","index":0,"status":"pending_or_failed"}]`},
+	} {
+		code, body, _ := do(t, "GET", base+path, nil)
+		for _, text := range want {
+			if code != 200 || !strings.Contains(string(body), text) {
+				t.Errorf("%s: %s isn't in %d %s", path, text, code, body)
+			}
+		}
+	}
+	none := strings.Repeat("00", 16)
+	for path, want := range map[string]int{"/details/8": 404, "/details/x": 400, "/details/6/subtasks/" + none: 404, "/details/6/subtasks/x": 400,
+		"/details/8/subtasks/" + sampleSink: 404} {
+		if code, body, _ := do(t, "GET", base+path, nil); code != want || !strings.Contains(string(body), `"errors":[`) {
+			t.Errorf("%s: %d %s, want %d", path, code, body, want)
+		}
+	}
+	for _, path := range []string{"/config", "/details/6", "/details/6/subtasks/" + sampleSink} {
+		if code, body, _ := do(t, "GET", c.Direct+"/jobs/"+none+"/checkpoints"+path, nil); code != 404 || !strings.Contains(string(body), "Job "+none+" not found") {
+			t.Errorf("%s of no job: %d %s", path, code, body)
+		}
 	}
 }

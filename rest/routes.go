@@ -39,6 +39,9 @@ func (s *Server) routes() {
 	s.route("GET /jobs/{jobid}/checkpoints", s.checkpoints)
 	s.route("POST /jobs/{jobid}/checkpoints", s.checkpoint)
 	s.route("GET /jobs/{jobid}/checkpoints/{triggerid}", s.checkpointStatus)
+	s.route("GET /jobs/{jobid}/checkpoints/config", s.checkpointConfig)
+	s.route("GET /jobs/{jobid}/checkpoints/details/{checkpointid}", s.checkpointDetails)
+	s.route("GET /jobs/{jobid}/checkpoints/details/{checkpointid}/subtasks/{vertexid}", s.checkpointVertex)
 	s.route("POST /savepoint-disposal", s.disposal)
 	s.route("GET /savepoint-disposal/{triggerid}", s.disposalStatus)
 	s.route("GET /jobs/{jobid}/jobmanager/config", s.jobManagerConfig)
@@ -64,7 +67,6 @@ func (s *Server) routes() {
 
 // absent is what clients of Flink ask for and Weft doesn't have: subject and endpoints.
 var absent = map[string][]string{
-	"details of single checkpoints":                           {"GET /jobs/{jobid}/checkpoints/config", "GET /jobs/{jobid}/checkpoints/details/{rest...}"},
 	"end of a job without cancellation and without savepoint": {"GET /jobs/{jobid}/yarn-stop", "PUT /jobs/{jobid}/yarn-stop"},
 	"rescaling of running jobs": {
 		"PATCH /jobs/{jobid}/rescaling", "GET /jobs/{jobid}/rescaling/{triggerid}",

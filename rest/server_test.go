@@ -127,7 +127,7 @@ func TestErrors(t *testing.T) {
 		{"POST", unknown + "/savepoints", 404, "not found"},
 		{"GET", job + "/savepoints/" + strings.Repeat("0", 32), 404, "Operation not found"},
 		{"GET", unknown + "/checkpoints", 404, "not found"},
-		{"GET", job + "/checkpoints/details/1", 404, "checkpoints"},
+		{"GET", job + "/checkpoints/details/1", 404, "Could not find checkpointing statistics for checkpoint 1."},
 		{"POST", "/savepoint-disposal", 400, "savepoint-path"},
 		{"GET", "/jars", 404, "weft run"},
 		{"GET", "/", 404, "dashboard"},

@@ -115,26 +115,28 @@ type CheckpointsLatest struct {
 	Restored  *RestoredCheckpoint `json:"restored"`
 }
 
-// Checkpoint tells of one checkpoint.
+// Checkpoint tells of one checkpoint: GET /jobs/:jobid/checkpoints/details/:checkpointid. LatestAck and Duration are -1
+// before the first acknowledgement.
 type Checkpoint struct {
-	Class            string `json:"className"`
-	ID               int64  `json:"id"`
-	Status           string `json:"status"`
-	IsSavepoint      bool   `json:"is_savepoint"`
-	Format           string `json:"savepointFormat,omitempty"`
-	Trigger          int64  `json:"trigger_timestamp"`
-	LatestAck        int64  `json:"latest_ack_timestamp"`
-	CheckpointedSize int64  `json:"checkpointed_size"`
-	StateSize        int64  `json:"state_size"`
-	Duration         int64  `json:"end_to_end_duration"`
-	AlignmentBuffer  int64  `json:"alignment_buffered"`
-	Processed        int64  `json:"processed_data"`
-	Persisted        int64  `json:"persisted_data"`
-	Subtasks         int    `json:"num_subtasks"`
-	Acknowledged     int    `json:"num_acknowledged_subtasks"`
-	Type             string `json:"checkpoint_type"`
-	// Tasks is by vertex id.
-	Tasks map[string]Empty `json:"tasks"`
+	Class       string `json:"className"`
+	ID          int64  `json:"id"`
+	Status      string `json:"status"`
+	IsSavepoint bool   `json:"is_savepoint"`
+	// Format is null for what is no savepoint.
+	Format           *string `json:"savepointFormat"`
+	Trigger          int64   `json:"trigger_timestamp"`
+	LatestAck        int64   `json:"latest_ack_timestamp"`
+	CheckpointedSize int64   `json:"checkpointed_size"`
+	StateSize        int64   `json:"state_size"`
+	Duration         int64   `json:"end_to_end_duration"`
+	AlignmentBuffer  int64   `json:"alignment_buffered"`
+	Processed        int64   `json:"processed_data"`
+	Persisted        int64   `json:"persisted_data"`
+	Subtasks         int     `json:"num_subtasks"`
+	Acknowledged     int     `json:"num_acknowledged_subtasks"`
+	Type             string  `json:"checkpoint_type"`
+	// Tasks is by vertex id; it is empty in Checkpoints, as in Flink.
+	Tasks map[string]CheckpointTask `json:"tasks"`
 
 	Path      string `json:"external_path,omitempty"`
 	Discarded *bool  `json:"discarded,omitempty"`

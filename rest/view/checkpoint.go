@@ -24,22 +24,41 @@ func Checkpoints(s *checkpoint.Stats) api.Checkpoints {
 
 func summary(s *checkpoint.Stats, figure func(*checkpoint.Record) int64) api.Summary {
 	f, _ := s.Summarize(figure)
+	return summaryOf(f)
+}
+
+func summaryOf(f checkpoint.Summary) api.Summary {
 	return api.Summary{Min: f.Min, Max: f.Max, Avg: f.Avg, P50: float64(f.P50), P90: float64(f.P90), P95: float64(f.P95), P99: float64(f.P99), P999: float64(f.P999)}
 }
 
-// duration is from the trigger to the end, or to the latest acknowledgement of one in progress.
-func duration(r *checkpoint.Record) int64 { return max(0, max(r.End, r.LatestAck)-r.Trigger) }
+// duration is from the trigger to the end, or to the latest acknowledgement of one in progress, -1 before the first.
+func duration(r *checkpoint.Record) int64 {
+	end := max(r.End, r.LatestAck)
+	if end == 0 {
+		return -1
+	}
+	return max(0, end-r.Trigger)
+}
+
+// orNever is a time that may not have come yet.
+func orNever(ms int64) int64 {
+	if ms == 0 {
+		return -1
+	}
+	return ms
+}
 
 func checkpointOf(r *checkpoint.Record) *api.Checkpoint {
 	if r == nil {
 		return nil
 	}
-	c := &api.Checkpoint{ID: r.ID, Status: string(r.Status), IsSavepoint: r.Savepoint, Trigger: r.Trigger, LatestAck: r.LatestAck,
+	c := &api.Checkpoint{ID: r.ID, Status: string(r.Status), IsSavepoint: r.Savepoint, Trigger: r.Trigger, LatestAck: orNever(r.LatestAck),
 		CheckpointedSize: r.StateSize, StateSize: r.StateSize, Duration: duration(r), Processed: r.Processed, Persisted: r.Persisted,
-		Subtasks: r.Tasks, Acknowledged: r.Acknowledged, Type: "CHECKPOINT", Tasks: map[string]api.Empty{}}
+		Subtasks: r.Tasks, Acknowledged: r.Acknowledged, Type: "CHECKPOINT", Tasks: map[string]api.CheckpointTask{}}
 	switch {
 	case r.Savepoint:
-		c.Type, c.Format = "SAVEPOINT", "CANONICAL"
+		format := "CANONICAL"
+		c.Type, c.Format = "SAVEPOINT", &format
 	case r.Unaligned:
 		c.Type = "UNALIGNED_CHECKPOINT"
 	}

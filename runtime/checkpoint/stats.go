@@ -73,25 +73,55 @@ type Restored struct {
 	Path      string
 }
 
-// Summary is over the completed checkpoints of the history.
+// Record returns what there is to tell about a checkpoint: nil for one that isn't remembered any more, or never was. The
+// latest of each kind is remembered beyond the history.
+func (s *Stats) Record(id int64) *Record {
+	for _, r := range append(slices.Clone(s.History), s.LatestCompleted, s.LatestSavepoint, s.LatestFailed) {
+		if r != nil && r.ID == id {
+			return r
+		}
+	}
+	return nil
+}
+
+// Summary sums up a figure: its least and greatest value, its mean, and for each percentage the smallest value that this
+// share of the values doesn't exceed. They are all 0 where there is no value.
 type Summary struct{ Min, Max, Avg, P50, P90, P95, P99, P999 int64 }
 
 // Summarize sums up a figure over the completed checkpoints of the history. ok is false while there is none.
 func (s *Stats) Summarize(figure func(*Record) int64) (sum Summary, ok bool) {
 	var all []int64
-	total := int64(0)
 	for _, r := range s.History {
 		if r.Status == Completed {
 			all = append(all, figure(r))
-			total += figure(r)
 		}
 	}
+	return summaryOf(all), len(all) > 0
+}
+
+// Summarize sums up a figure over the subtasks that have acknowledged the checkpoint.
+func (v *VertexRecord) Summarize(figure func(*SubtaskRecord) int64) Summary {
+	var all []int64
+	for i := range v.Subtasks {
+		if s := &v.Subtasks[i]; s.Acknowledged > 0 {
+			all = append(all, figure(s))
+		}
+	}
+	return summaryOf(all)
+}
+
+// summaryOf sorts all.
+func summaryOf(all []int64) Summary {
 	if len(all) == 0 {
-		return Summary{}, false
+		return Summary{}
 	}
 	slices.Sort(all)
-	// The nearest rank: the smallest value that a share of the values doesn't exceed.
+	total := int64(0)
+	for _, n := range all {
+		total += n
+	}
+	// The nearest rank.
 	rank := func(permille int) int64 { return all[max(0, (len(all)*permille+999)/1000-1)] }
 	return Summary{Min: all[0], Max: all[len(all)-1], Avg: total / int64(len(all)), P50: rank(500), P90: rank(900), P95: rank(950),
-		P99: rank(990), P999: rank(999)}, true
+		P99: rank(990), P999: rank(999)}
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/rest/api"
 	"github.com/weftstream/weft/rest/view"
-	"github.com/weftstream/weft/runtime/jobmaster"
 )
 
 // maxWait is the longest that a client may have the server wait for a job's end.
@@ -191,41 +190,4 @@ func (s *Server) delivering(c *call, id graph.JobID, r *linkpb.JobResult, body a
 		s.c.ResultDelivered(id)
 	}
 	return written{}
-}
-
-// ofVertex answers with f of the vertex that the path names.
-func (s *Server) ofVertex(c *call, f func(*jobmaster.VertexDetails, int64) any) (any, error) {
-	vertex, err := c.vertexID()
-	if err != nil {
-		return nil, err
-	}
-	d, err := c.job()
-	if err != nil {
-		return nil, err
-	}
-	v := d.Vertex(vertex)
-	if v == nil {
-		return nil, notFound("JobVertex %s not found in job %s", vertex, d.ID)
-	}
-	return f(v, s.nowMS()), nil
-}
-
-func (s *Server) vertex(c *call) (any, error) {
-	return s.ofVertex(c, func(v *jobmaster.VertexDetails, now int64) any { return view.Vertex(v, now) })
-}
-
-func (s *Server) subtaskTimes(c *call) (any, error) {
-	return s.ofVertex(c, func(v *jobmaster.VertexDetails, now int64) any { return view.SubtaskTimes(v, now) })
-}
-
-func (s *Server) backpressure(c *call) (any, error) {
-	return s.ofVertex(c, func(v *jobmaster.VertexDetails, now int64) any { return view.Backpressure(v, now) })
-}
-
-func (s *Server) watermarks(c *call) (any, error) {
-	return s.ofVertex(c, func(v *jobmaster.VertexDetails, _ int64) any { return view.Watermarks(v) })
-}
-
-func (s *Server) vertexTaskManagers(c *call) (any, error) {
-	return s.ofVertex(c, func(v *jobmaster.VertexDetails, now int64) any { return view.VertexTaskManagers(v, now) })
 }

@@ -51,6 +51,11 @@ func (s *Server) routes() {
 	s.route("GET /jobs/{jobid}/vertices/{vertexid}/taskmanagers", s.vertexTaskManagers)
 	s.route("GET /jobs/{jobid}/vertices/{vertexid}/backpressure", s.backpressure)
 	s.route("GET /jobs/{jobid}/vertices/{vertexid}/watermarks", s.watermarks)
+	s.route("GET /jobs/{jobid}/vertices/{vertexid}/accumulators", s.vertexAccumulators)
+	s.route("GET /jobs/{jobid}/vertices/{vertexid}/subtasks/accumulators", s.subtasksAccumulators)
+	s.route("GET /jobs/{jobid}/vertices/{vertexid}/subtasks/{subtaskindex}", s.subtask)
+	s.route("GET /jobs/{jobid}/vertices/{vertexid}/subtasks/{subtaskindex}/attempts/{attempt}", s.subtask)
+	s.route("GET /jobs/{jobid}/vertices/{vertexid}/subtasks/{subtaskindex}/attempts/{attempt}/accumulators", s.attemptAccumulators)
 
 	s.route("HEAD /weft/artifacts/{sha256}", s.hasArtifact)
 	s.route("PUT /weft/artifacts/{sha256}", s.putArtifact)
@@ -79,7 +84,7 @@ var absent = map[string][]string{
 	"metrics in its REST API": {
 		"GET /jobmanager/metrics", "GET /taskmanagers/metrics", "GET /taskmanagers/{taskmanagerid}/metrics",
 		"GET /jobs/metrics", "GET /jobs/{jobid}/metrics", "GET /jobs/{jobid}/vertices/{vertexid}/metrics",
-		"GET /jobs/{jobid}/vertices/{vertexid}/subtasks/{rest...}", "GET /jobs/{jobid}/vertices/{vertexid}/accumulators",
+		"GET /jobs/{jobid}/vertices/{vertexid}/subtasks/metrics", "GET /jobs/{jobid}/vertices/{vertexid}/subtasks/{subtaskindex}/metrics",
 	},
 	"coordination requests: results of a job are read from its sinks": {"POST /jobs/{jobid}/coordinators/{operatorid}"},
 	"dashboard": {"GET /{$}", "GET /index.html"},

@@ -11,7 +11,8 @@ type Vertex struct {
 	Aggregated     Aggregated `json:"aggregated"`
 }
 
-// Subtask is the current execution attempt of a subtask.
+// Subtask is an execution attempt of a subtask: GET /jobs/:jobid/vertices/:vertexid/subtasks/:subtaskindex and its
+// /attempts/:attempt; without an attempt the current one.
 type Subtask struct {
 	Subtask       int       `json:"subtask"`
 	Status        string    `json:"status"`
@@ -27,6 +28,38 @@ type Subtask struct {
 	StatusDuration map[string]int64 `json:"status-duration"`
 	// StartTimeOld is StartTime under its old name.
 	StartTimeOld int64 `json:"start_time"`
+}
+
+// VertexAccumulators is GET /jobs/:jobid/vertices/:vertexid/accumulators: counters summed over the current attempts of the
+// subtasks.
+type VertexAccumulators struct {
+	ID   string            `json:"id"`
+	User []UserAccumulator `json:"user-accumulators"`
+}
+
+// SubtasksAccumulators is GET /jobs/:jobid/vertices/:vertexid/subtasks/accumulators.
+type SubtasksAccumulators struct {
+	ID          string                `json:"id"`
+	Parallelism int                   `json:"parallelism"`
+	Subtasks    []SubtaskAccumulators `json:"subtasks"`
+}
+
+// SubtaskAccumulators is the counters of a subtask's current attempt.
+type SubtaskAccumulators struct {
+	Subtask  int               `json:"subtask"`
+	Attempt  int               `json:"attempt"`
+	Host     string            `json:"host"`
+	Endpoint string            `json:"endpoint"`
+	User     []UserAccumulator `json:"user-accumulators"`
+}
+
+// AttemptAccumulators is GET /jobs/:jobid/vertices/:vertexid/subtasks/:subtaskindex/attempts/:attempt/accumulators. ID is of
+// the attempt: vertex, subtask and attempt.
+type AttemptAccumulators struct {
+	Subtask int               `json:"subtask"`
+	Attempt int               `json:"attempt"`
+	ID      string            `json:"id"`
+	User    []UserAccumulator `json:"user-accumulators"`
 }
 
 // Aggregated is statistics over subtasks: "min", "max", "avg", "sum", "median", "p25", "p75" and "p95" of each metric, and of

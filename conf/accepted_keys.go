@@ -281,8 +281,7 @@ var acceptedGroups = []group{
 	{"a snapshot that a job starts from stays its owner's", `
 		execution.state-recovery.claim-mode
 	`},
-	{"the whole job is restarted, after every failure", `
-		jobmanager.execution.failover-strategy
+	{"the TaskManagers of an earlier JobManager are not waited for", `
 		resourcemanager.previous-worker.recovery.timeout
 	`},
 	{"the last 16 attempts of a subtask are remembered", `

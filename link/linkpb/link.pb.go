@@ -1996,7 +1996,9 @@ func (x *Coordinator) GetCommitsOnly() bool {
 }
 
 type CloseCoordinators struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of these operators; none named: all.
+	Operators     [][]byte `protobuf:"bytes,1,rep,name=operators,proto3" json:"operators,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2029,6 +2031,13 @@ func (x *CloseCoordinators) ProtoReflect() protoreflect.Message {
 // Deprecated: Use CloseCoordinators.ProtoReflect.Descriptor instead.
 func (*CloseCoordinators) Descriptor() ([]byte, []int) {
 	return file_link_linkpb_link_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *CloseCoordinators) GetOperators() [][]byte {
+	if x != nil {
+		return x.Operators
+	}
+	return nil
 }
 
 type CancelTasks struct {
@@ -3846,8 +3855,9 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\vparallelism\x18\x02 \x01(\x05R\vparallelism\x12'\n" +
 	"\x0fmax_parallelism\x18\x03 \x01(\x05R\x0emaxParallelism\x12\x1a\n" +
 	"\bsnapshot\x18\x04 \x01(\fR\bsnapshot\x12!\n" +
-	"\fcommits_only\x18\x05 \x01(\bR\vcommitsOnly\"\x13\n" +
-	"\x11CloseCoordinators\"7\n" +
+	"\fcommits_only\x18\x05 \x01(\bR\vcommitsOnly\"1\n" +
+	"\x11CloseCoordinators\x12\x1c\n" +
+	"\toperators\x18\x01 \x03(\fR\toperators\"7\n" +
 	"\vCancelTasks\x12(\n" +
 	"\x03ids\x18\x01 \x03(\v2\x16.weft.link.ExecutionIDR\x03ids\"\xa0\x03\n" +
 	"\n" +

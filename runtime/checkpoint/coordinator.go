@@ -143,9 +143,14 @@ func (c *Coordinator) Latest() *checkpointpb.Metadata { return c.latest }
 
 // Restored notes that the job starts from a checkpoint.
 func (c *Coordinator) Restored(now int64, md *checkpointpb.Metadata) {
+	c.RegionRestored(now, md)
+	c.owed = []owed{{id: c.restoredID(md), commits: md.GetCommits()}}
+}
+
+// RegionRestored notes that a part of the job starts from a checkpoint again. What the others are about to commit is still owed.
+func (c *Coordinator) RegionRestored(now int64, md *checkpointpb.Metadata) {
 	c.stats.Counts.Restored++
 	c.stats.Restored = &Restored{ID: md.GetCheckpoint(), Time: now, Savepoint: md.GetSavepoint(), Path: md.GetDirectory()}
-	c.owed = []owed{{id: c.restoredID(md), commits: md.GetCommits()}}
 }
 
 // restoredID is the id under which the commits of the checkpoint that the job started from are owed: its own, or 0 for one of
@@ -197,6 +202,9 @@ func (c *Coordinator) Stopped(now int64, reason string) {
 
 // Running says that checkpoints are being taken.
 func (c *Coordinator) Running() bool { return c.running }
+
+// Stopping says that a savepoint that ends the job is under way or complete; Started begins anew.
+func (c *Coordinator) Stopping() bool { return c.stopping }
 
 // Storing says that a checkpoint is being stored.
 func (c *Coordinator) Storing() bool { return c.storing != nil }

@@ -134,7 +134,7 @@ func (h *host) handle(m *linkpb.ToHost) error {
 	case *linkpb.ToHost_CheckpointNotice:
 		h.notice(m.CheckpointNotice)
 	case *linkpb.ToHost_CloseCoordinators:
-		h.closeCoordinators()
+		h.closeCoordinators(m.CloseCoordinators.GetOperators())
 	case *linkpb.ToHost_Limits:
 		h.limit(m.Limits.GetMemory(), m.Limits.GetProcessors())
 	default:

@@ -41,7 +41,11 @@ func commandString(m *linkpb.ToHost) string {
 	case *linkpb.ToHost_CoordinatorResponse:
 		return fmt.Sprintf("response seq %d: %s%s", m.CoordinatorResponse.GetSeq(), m.CoordinatorResponse.GetPayload(), m.CoordinatorResponse.GetError())
 	case *linkpb.ToHost_CloseCoordinators:
-		return "close coordinators"
+		s := "close coordinators"
+		for _, op := range m.CloseCoordinators.GetOperators() {
+			s += fmt.Sprintf(" %x", op[:1])
+		}
+		return s
 	case *linkpb.ToHost_SnapshotCoordinators:
 		return fmt.Sprintf("snapshot coordinators for checkpoint %d", m.SnapshotCoordinators.GetCheckpoint())
 	case *linkpb.ToHost_TriggerCheckpoint:

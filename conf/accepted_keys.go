@@ -334,7 +334,6 @@ var acceptedGroups = []group{
 		rest.await-leader-timeout
 		slotmanager.max-total-resource.cpu
 		slotmanager.max-total-resource.memory
-		task.cancellation.interval
 		taskmanager.memory.segment-size
 		taskmanager.network.request-backoff.initial
 		taskmanager.network.request-backoff.max

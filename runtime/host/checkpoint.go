@@ -35,6 +35,9 @@ func (h *host) trigger(m *linkpb.TriggerCheckpoint) {
 
 // notice tells all tasks and coordinators what became of a checkpoint.
 func (h *host) notice(m *linkpb.CheckpointNotice) {
+	if m.GetExpired() {
+		h.expired(m.GetCheckpoint())
+	}
 	h.mu.Lock()
 	for _, t := range h.running {
 		t.Notice(m.GetCheckpoint(), m.GetComplete())

@@ -10,6 +10,7 @@ import (
 	goruntime "runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weftstream/weft/graph"
@@ -34,6 +35,8 @@ type host struct {
 	coords   map[operator.ID]*coordinator
 	commits  commits
 	helpers  sync.WaitGroup // acceptor, metrics
+	// cancelInterval is task.cancellation.interval in nanoseconds once the host has its configuration.
+	cancelInterval atomic.Int64
 
 	mu      sync.Mutex
 	running map[execution]*task.Task
@@ -155,6 +158,7 @@ func (h *host) begin(s *linkpb.HostStart) error {
 	if err != nil {
 		return fmt.Errorf("start job %q: %w", s.GetGraph().GetName(), err)
 	}
+	h.cancelInterval.Store(int64(settings.cancelInterval))
 	stream, err := h.build(s.GetGraph())
 	if err != nil {
 		return err

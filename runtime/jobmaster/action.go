@@ -51,7 +51,11 @@ func commandString(m *linkpb.ToHost) string {
 	case *linkpb.ToHost_TriggerCheckpoint:
 		return fmt.Sprintf("trigger checkpoint %d at %d sources", m.TriggerCheckpoint.GetCheckpoint(), len(m.TriggerCheckpoint.GetSources()))
 	case *linkpb.ToHost_CheckpointNotice:
-		return fmt.Sprintf("checkpoint %d complete: %v", m.CheckpointNotice.GetCheckpoint(), m.CheckpointNotice.GetComplete())
+		s := fmt.Sprintf("checkpoint %d complete: %v", m.CheckpointNotice.GetCheckpoint(), m.CheckpointNotice.GetComplete())
+		if m.CheckpointNotice.GetExpired() {
+			s += ", expired"
+		}
+		return s
 	case *linkpb.ToHost_Commit:
 		return fmt.Sprintf("commit %x: %s", m.Commit.GetOperator()[:1], m.Commit.GetCommittables())
 	}

@@ -117,7 +117,7 @@ func (c *core) checkpointActions(now int64) {
 			c.triggerTasks(a)
 		case checkpoint.Notify:
 			c.toHosts(func(*host) *linkpb.ToHost {
-				return &linkpb.ToHost{Message: &linkpb.ToHost_CheckpointNotice{CheckpointNotice: &linkpb.CheckpointNotice{Checkpoint: a.ID, Complete: a.Complete}}}
+				return &linkpb.ToHost{Message: &linkpb.ToHost_CheckpointNotice{CheckpointNotice: &linkpb.CheckpointNotice{Checkpoint: a.ID, Complete: a.Complete, Expired: a.Expired}}}
 			})
 		case checkpoint.Commit:
 			c.commitCheckpoint(now, a.ID, a.Commits)

@@ -76,7 +76,8 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 				Io: &linkpb.TaskIO{ReadRecords: int64(number("read"))}, Counters: map[string]int64{"n": int64(number("n"))}}}}}})
 		}
 	case "failed":
-		event(&linkpb.FromHost{Message: &linkpb.FromHost_Failed{Failed: &linkpb.Failure{Message: text("why"), Secondary: d.HasArg("secondary")}}})
+		event(&linkpb.FromHost{Message: &linkpb.FromHost_Failed{Failed: &linkpb.Failure{Message: text("why"), Secondary: d.HasArg("secondary"),
+			Vertex: text("vertex"), Subtask: int32(number("subtask"))}}})
 	case "exit":
 		event(&linkpb.FromHost{Message: &linkpb.FromHost_Exit{Exit: &linkpb.HostExit{ExitCode: int32(number("code")), Signal: text("signal"),
 			Expected: d.HasArg("expected"), StderrTail: text("stderr")}}})

@@ -118,12 +118,36 @@ func (c *core) cancelTasks(now int64, where regionSet) {
 	}
 }
 
+// stuck says whether a host's report is of a subtask that ignores its cancellation: that isn't a failure of its own, but stands
+// beside the one that the subtask is cancelled for.
+func (c *core) stuck(now int64, h *host, f *linkpb.Failure) bool {
+	if f.GetVertex() == "" {
+		return false
+	}
+	c.each(func(e *execution) {
+		if e.host != h || e.v.name() != f.GetVertex() || e.subtask != int(f.GetSubtask()) || e.state != execCanceling {
+			return
+		}
+		d := c.failureOf(now, h, f)
+		d.Task = e.name()
+		e.stuck = d.Message
+		c.note("%s\n%s", d.Message, d.Stack)
+		if len(c.failures) > 0 && c.status != cancelling && len(c.failures[0].Concurrent) < maxConcurrent {
+			c.failures[0].Concurrent = append(c.failures[0].Concurrent, d)
+		}
+	})
+	return true
+}
+
 // cancellationTimedOut has the hosts killed whose tasks ignore their cancellation.
 func (c *core) cancellationTimedOut(now int64) {
-	stuck := map[*host][]string{}
+	stuck, where := map[*host][]string{}, map[*host]string{}
 	c.each(func(e *execution) {
 		if e.state == execCanceling {
 			stuck[e.host] = append(stuck[e.host], e.name())
+			if where[e.host] == "" {
+				where[e.host] = e.stuck
+			}
 		}
 	})
 	for _, h := range c.hosts {
@@ -134,6 +158,9 @@ func (c *core) cancellationTimedOut(now int64) {
 			time.Duration(c.cancelTimeout)*time.Millisecond)
 		if n := len(stuck[h]) - 1; n > 0 {
 			reason += fmt.Sprintf(", nor did %d others", n)
+		}
+		if where[h] != "" {
+			reason += ": " + where[h]
 		}
 		c.emit(sendAction{to: h.loc.ResourceID, m: &rpcpb.ToTaskManager{Message: &rpcpb.ToTaskManager_Release{
 			Release: &rpcpb.ReleaseJob{JobId: c.id[:], Reason: reason}}}})

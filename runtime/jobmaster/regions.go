@@ -99,8 +99,8 @@ func (c *core) regionsOn(h *host) regionSet {
 	return s
 }
 
-// regionsOf are those that a failure belongs to which a host reports of no task of its own: the region of the coordinator that
-// it names, or all.
+// regionsOf are those that a failure belongs to which a host reports of no task: the region of the coordinator that it names, or
+// all.
 func (c *core) regionsOf(f *linkpb.Failure) regionSet {
 	s := regionSet{}
 	for _, k := range c.coordinators {

@@ -39,6 +39,9 @@ func (c *core) hostEvent(now int64, loc Location, ev *linkpb.FromHost) {
 	case *linkpb.FromHost_CommitDone:
 		c.commitDone(now, h, m.CommitDone)
 	case *linkpb.FromHost_Failed:
+		if c.stuck(now, h, m.Failed) {
+			return
+		}
 		c.failure(now, c.failureOf(now, h, m.Failed), c.regionsOf(m.Failed), m.Failed.GetSecondary())
 	case *linkpb.FromHost_Metrics:
 		c.metrics(h, m.Metrics)

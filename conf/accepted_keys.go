@@ -281,8 +281,7 @@ var acceptedGroups = []group{
 	{"a snapshot that a job starts from stays its owner's", `
 		execution.state-recovery.claim-mode
 	`},
-	{"the whole job is restarted, after every failure", `
-		jobmanager.execution.failover-strategy
+	{"the TaskManagers of an earlier JobManager are not waited for", `
 		resourcemanager.previous-worker.recovery.timeout
 	`},
 	{"the last 16 attempts of a subtask are remembered", `
@@ -335,7 +334,6 @@ var acceptedGroups = []group{
 		rest.await-leader-timeout
 		slotmanager.max-total-resource.cpu
 		slotmanager.max-total-resource.memory
-		task.cancellation.interval
 		taskmanager.memory.segment-size
 		taskmanager.network.request-backoff.initial
 		taskmanager.network.request-backoff.max

@@ -1996,7 +1996,9 @@ func (x *Coordinator) GetCommitsOnly() bool {
 }
 
 type CloseCoordinators struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of these operators; none named: all.
+	Operators     [][]byte `protobuf:"bytes,1,rep,name=operators,proto3" json:"operators,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2029,6 +2031,13 @@ func (x *CloseCoordinators) ProtoReflect() protoreflect.Message {
 // Deprecated: Use CloseCoordinators.ProtoReflect.Descriptor instead.
 func (*CloseCoordinators) Descriptor() ([]byte, []int) {
 	return file_link_linkpb_link_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *CloseCoordinators) GetOperators() [][]byte {
+	if x != nil {
+		return x.Operators
+	}
+	return nil
 }
 
 type CancelTasks struct {
@@ -3078,7 +3087,8 @@ func (x *CoordinatorSnapshot) GetSnapshot() []byte {
 type CheckpointNotice struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Checkpoint    int64                  `protobuf:"varint,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
-	Complete      bool                   `protobuf:"varint,2,opt,name=complete,proto3" json:"complete,omitempty"`
+	Complete      bool                   `protobuf:"varint,2,opt,name=complete,proto3" json:"complete,omitempty"` // else aborted
+	Expired       bool                   `protobuf:"varint,3,opt,name=expired,proto3" json:"expired,omitempty"`   // aborted for its timeout: hosts answer with a CheckpointDecline of each subtask that had no part in it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3123,6 +3133,13 @@ func (x *CheckpointNotice) GetCheckpoint() int64 {
 func (x *CheckpointNotice) GetComplete() bool {
 	if x != nil {
 		return x.Complete
+	}
+	return false
+}
+
+func (x *CheckpointNotice) GetExpired() bool {
+	if x != nil {
+		return x.Expired
 	}
 	return false
 }
@@ -3846,8 +3863,9 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\vparallelism\x18\x02 \x01(\x05R\vparallelism\x12'\n" +
 	"\x0fmax_parallelism\x18\x03 \x01(\x05R\x0emaxParallelism\x12\x1a\n" +
 	"\bsnapshot\x18\x04 \x01(\fR\bsnapshot\x12!\n" +
-	"\fcommits_only\x18\x05 \x01(\bR\vcommitsOnly\"\x13\n" +
-	"\x11CloseCoordinators\"7\n" +
+	"\fcommits_only\x18\x05 \x01(\bR\vcommitsOnly\"1\n" +
+	"\x11CloseCoordinators\x12\x1c\n" +
+	"\toperators\x18\x01 \x03(\fR\toperators\"7\n" +
 	"\vCancelTasks\x12(\n" +
 	"\x03ids\x18\x01 \x03(\v2\x16.weft.link.ExecutionIDR\x03ids\"\xa0\x03\n" +
 	"\n" +
@@ -3940,12 +3958,13 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\x05error\x18\x03 \x01(\tR\x05error\"M\n" +
 	"\x13CoordinatorSnapshot\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\fR\boperator\x12\x1a\n" +
-	"\bsnapshot\x18\x02 \x01(\fR\bsnapshot\"N\n" +
+	"\bsnapshot\x18\x02 \x01(\fR\bsnapshot\"h\n" +
 	"\x10CheckpointNotice\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\x03R\n" +
 	"checkpoint\x12\x1a\n" +
-	"\bcomplete\x18\x02 \x01(\bR\bcomplete\"\xa5\x03\n" +
+	"\bcomplete\x18\x02 \x01(\bR\bcomplete\x12\x18\n" +
+	"\aexpired\x18\x03 \x01(\bR\aexpired\"\xa5\x03\n" +
 	"\rCheckpointAck\x12&\n" +
 	"\x02id\x18\x01 \x01(\v2\x16.weft.link.ExecutionIDR\x02id\x12\x1e\n" +
 	"\n" +

@@ -37,6 +37,8 @@ type Store struct {
 type Notify struct {
 	ID       int64
 	Complete bool
+	// Expired: aborted for its timeout. Subtasks that had no part in it are to say where they are.
+	Expired bool
 }
 
 // Commit has sinks commit; they come in the order of checkpoints.

@@ -104,6 +104,7 @@ type pending struct {
 	options  *linkpb.CheckpointOptions
 	phase    phase
 	deadline int64
+	expired  bool // its deadline has passed
 	// hidden acknowledgements by subtask; finished tasks have none.
 	acks         map[key]*linkpb.CheckpointAck
 	coordinators []*linkpb.CoordinatorSnapshot
@@ -143,9 +144,14 @@ func (c *Coordinator) Latest() *checkpointpb.Metadata { return c.latest }
 
 // Restored notes that the job starts from a checkpoint.
 func (c *Coordinator) Restored(now int64, md *checkpointpb.Metadata) {
+	c.RegionRestored(now, md)
+	c.owed = []owed{{id: c.restoredID(md), commits: md.GetCommits()}}
+}
+
+// RegionRestored notes that a part of the job starts from a checkpoint again. What the others are about to commit is still owed.
+func (c *Coordinator) RegionRestored(now int64, md *checkpointpb.Metadata) {
 	c.stats.Counts.Restored++
 	c.stats.Restored = &Restored{ID: md.GetCheckpoint(), Time: now, Savepoint: md.GetSavepoint(), Path: md.GetDirectory()}
-	c.owed = []owed{{id: c.restoredID(md), commits: md.GetCommits()}}
 }
 
 // restoredID is the id under which the commits of the checkpoint that the job started from are owed: its own, or 0 for one of
@@ -198,6 +204,9 @@ func (c *Coordinator) Stopped(now int64, reason string) {
 // Running says that checkpoints are being taken.
 func (c *Coordinator) Running() bool { return c.running }
 
+// Stopping says that a savepoint that ends the job is under way or complete; Started begins anew.
+func (c *Coordinator) Stopping() bool { return c.stopping }
+
 // Storing says that a checkpoint is being stored.
 func (c *Coordinator) Storing() bool { return c.storing != nil }
 
@@ -246,6 +255,7 @@ func (c *Coordinator) someFinished() bool {
 func (c *Coordinator) Tick(now int64) {
 	for _, p := range slices.Clone(c.pending) {
 		if p.phase < storable && now >= p.deadline {
+			p.expired = true
 			c.abort(now, p, fmt.Sprintf("it wasn't complete after %d ms (execution.checkpointing.timeout); %s", c.cfg.Timeout, c.missing(p)), true)
 		}
 	}
@@ -444,13 +454,28 @@ func (c *Coordinator) recordTask(r *Record, t *task, s SubtaskRecord) {
 	}
 }
 
-// Declined gives a checkpoint up that a subtask couldn't take.
+// Declined gives a checkpoint up that a subtask couldn't take. Of one that has expired it says where the subtask is that had no part
+// in it: the first one goes into the checkpoint's failure.
 func (c *Coordinator) Declined(now int64, d *linkpb.CheckpointDecline) {
 	p, t := c.find(d.GetCheckpoint()), c.byKey[keyOf(d.GetId())]
+	if p == nil {
+		c.explain(d)
+	}
 	if p == nil || p.phase != acknowledging || t == nil || t.ID.GetAttempt() != d.GetId().GetAttempt() {
 		return
 	}
 	c.abort(now, p, fmt.Sprintf("subtask %d of %q declined it: %s", d.GetId().GetSubtask(), c.vertexName(d.GetId().GetVertex()), d.GetFailure().GetMessage()), true)
+}
+
+// explain adds to an expired checkpoint's failure where a subtask is stuck.
+func (c *Coordinator) explain(d *linkpb.CheckpointDecline) {
+	for _, r := range c.stats.History {
+		if r.ID == d.GetCheckpoint() && r.Expired && !r.explained && d.GetFailure().GetStack() != "" {
+			r.explained = true
+			r.Failure += ": " + d.GetFailure().GetMessage() + "\n" + d.GetFailure().GetStack()
+			c.emit(Note{Text: fmt.Sprintf("checkpoint %d expired: %s\n%s", r.ID, d.GetFailure().GetMessage(), d.GetFailure().GetStack())})
+		}
+	}
 }
 
 // TaskFinished says that a subtask has come to its end: final stands for it in all checkpoints from now on. Without one
@@ -729,7 +754,7 @@ func (c *Coordinator) abort(now int64, p *pending, reason string, counts bool) {
 	c.remove(p)
 	c.lastEnd = now
 	r := p.record
-	r.Status, r.End, r.Failure, r.FailedAt = Failed, now, reason, now
+	r.Status, r.End, r.Failure, r.FailedAt, r.Expired = Failed, now, reason, now, p.expired
 	c.stats.Counts.Failed++
 	c.stats.LatestFailed = r
 	kind := "checkpoint"
@@ -738,7 +763,7 @@ func (c *Coordinator) abort(now int64, p *pending, reason string, counts bool) {
 	}
 	c.emit(Note{Text: fmt.Sprintf("%s %d aborted: %s", kind, p.id, reason)})
 	if p.phase > coordinating {
-		c.emit(Notify{ID: p.id})
+		c.emit(Notify{ID: p.id, Expired: p.expired})
 	}
 	if p.options.GetDirectory() != "" {
 		c.emit(Discard{Directories: []string{p.options.GetDirectory()}})

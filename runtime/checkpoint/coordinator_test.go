@@ -178,6 +178,13 @@ func TestFailedCheckpoints(t *testing.T) {
 	b.begun(100, 1)
 	b.Tick(1100)
 	b.want("note checkpoint 1 aborted", "1000 ms (execution.checkpointing.timeout)", `2 of 2 subtasks`, `"source"`, "notify 1 aborted", "discard", "prepare 2")
+	b.Declined(1101, &linkpb.CheckpointDecline{Id: b.sink, Checkpoint: 1, Failure: &linkpb.Failure{Message: "sink is in main.f", Stack: "main.f()"}})
+	b.want("note checkpoint 1 expired: sink is in main.f")
+	b.Declined(1101, &linkpb.CheckpointDecline{Id: b.source, Checkpoint: 1, Failure: &linkpb.Failure{Message: "source is in main.g", Stack: "main.g()"}})
+	b.wantNothing()
+	if f := b.Stats().LatestFailed.Failure; !strings.HasSuffix(f, "sink is in main.f\nmain.f()") || !strings.Contains(f, "2 of 2 subtasks") {
+		t.Errorf("the failure of checkpoint 1 is %q", f)
+	}
 	b.ack(1101, 1, b.sink) // too late: its file goes
 	if text := b.did(); !strings.Contains(text, `discard [] ["f"]`) {
 		t.Fatalf("a late acknowledgement: %s", text)

@@ -43,6 +43,9 @@ type Record struct {
 	Discarded           bool
 	Failure             string
 	FailedAt            int64
+	// Expired: it failed for its timeout; explained: Failure says where a subtask was.
+	Expired   bool
+	explained bool
 	// Vertices are in the order of the job's; empty before the first acknowledgement.
 	Vertices []VertexRecord
 }

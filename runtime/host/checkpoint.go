@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"sync"
@@ -34,6 +35,9 @@ func (h *host) trigger(m *linkpb.TriggerCheckpoint) {
 
 // notice tells all tasks and coordinators what became of a checkpoint.
 func (h *host) notice(m *linkpb.CheckpointNotice) {
+	if m.GetExpired() {
+		h.expired(m.GetCheckpoint())
+	}
 	h.mu.Lock()
 	for _, t := range h.running {
 		t.Notice(m.GetCheckpoint(), m.GetComplete())
@@ -116,16 +120,21 @@ func (a *collection) add(s *linkpb.CoordinatorSnapshot, err error) {
 	}
 }
 
-// closeCoordinators ends all coordinators and waits for them: they are going to be deployed again.
-func (h *host) closeCoordinators() {
-	for _, c := range h.coords {
-		c.stop()
+// closeCoordinators ends the coordinators of these operators, all if none is named, and waits for them: they are going to be
+// deployed again.
+func (h *host) closeCoordinators(operators [][]byte) {
+	closed := map[*coordinator]bool{}
+	for op, c := range h.coords {
+		if len(operators) == 0 || slices.ContainsFunc(operators, func(o []byte) bool { return bytes.Equal(o, op[:]) }) {
+			c.stop()
+			closed[c] = true
+			delete(h.coords, op)
+		}
 	}
-	for _, c := range h.coords {
+	for c := range closed {
 		c.join()
 	}
-	clear(h.coords)
 	h.mu.Lock()
-	h.opening = nil
+	h.opening = slices.DeleteFunc(slices.Clone(h.opening), func(c *coordinator) bool { return closed[c] })
 	h.mu.Unlock()
 }

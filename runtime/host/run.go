@@ -10,6 +10,7 @@ import (
 	goruntime "runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weftstream/weft/graph"
@@ -34,6 +35,8 @@ type host struct {
 	coords   map[operator.ID]*coordinator
 	commits  commits
 	helpers  sync.WaitGroup // acceptor, metrics
+	// cancelInterval is task.cancellation.interval in nanoseconds once the host has its configuration.
+	cancelInterval atomic.Int64
 
 	mu      sync.Mutex
 	running map[execution]*task.Task
@@ -134,7 +137,7 @@ func (h *host) handle(m *linkpb.ToHost) error {
 	case *linkpb.ToHost_CheckpointNotice:
 		h.notice(m.CheckpointNotice)
 	case *linkpb.ToHost_CloseCoordinators:
-		h.closeCoordinators()
+		h.closeCoordinators(m.CloseCoordinators.GetOperators())
 	case *linkpb.ToHost_Limits:
 		h.limit(m.Limits.GetMemory(), m.Limits.GetProcessors())
 	default:
@@ -155,6 +158,7 @@ func (h *host) begin(s *linkpb.HostStart) error {
 	if err != nil {
 		return fmt.Errorf("start job %q: %w", s.GetGraph().GetName(), err)
 	}
+	h.cancelInterval.Store(int64(settings.cancelInterval))
 	stream, err := h.build(s.GetGraph())
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/graph"
@@ -13,6 +14,8 @@ import (
 type settings struct {
 	task.Settings
 	encrypt, compress bool // what goes to other hosts
+	// cancelInterval is how often it is said where a subtask is that ignores its cancellation; 0: never.
+	cancelInterval time.Duration
 }
 
 // settingsOf takes from the configuration what hosts and tasks look at.
@@ -23,6 +26,10 @@ func settingsOf(pairs map[string]string, job graph.JobID) (settings, error) {
 	}
 	s := settings{Settings: task.Settings{BufferTimeout: conf.Get(c, conf.ExecutionBufferTimeoutInterval)},
 		encrypt: conf.Get(c, conf.TaskManagerDataSslEnabled), compress: conf.Get(c, conf.WeftNetworkCompression) == "S2"}
+	s.cancelInterval = conf.Get(c, conf.TaskCancellationInterval)
+	if most := conf.Get(c, conf.TaskCancellationTimeout); most > 0 {
+		s.cancelInterval = min(s.cancelInterval, most/2) // the host is killed after most, and then nobody can tell
+	}
 	if !conf.Get(c, conf.ExecutionBufferTimeoutEnabled) {
 		s.BufferTimeout = -1
 	}

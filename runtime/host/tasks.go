@@ -79,10 +79,11 @@ func (h *host) awaitOpen() {
 	}
 }
 
-// reportMetrics is the goroutine that reports metrics while tasks run.
+// reportMetrics is the goroutine that reports metrics, and subtasks that ignore their cancellation, while tasks run.
 func (h *host) reportMetrics(stop <-chan struct{}) {
 	tick := time.NewTicker(metricsInterval)
 	defer tick.Stop()
+	reported := map[*task.Task]time.Time{}
 	for {
 		select {
 		case <-stop:
@@ -95,6 +96,7 @@ func (h *host) reportMetrics(stop <-chan struct{}) {
 			m.Tasks = append(m.Tasks, t.Metric())
 		}
 		h.mu.Unlock()
+		h.reportStuck(time.Now(), reported)
 		if len(m.Tasks) == 0 {
 			continue
 		}

@@ -41,13 +41,21 @@ func commandString(m *linkpb.ToHost) string {
 	case *linkpb.ToHost_CoordinatorResponse:
 		return fmt.Sprintf("response seq %d: %s%s", m.CoordinatorResponse.GetSeq(), m.CoordinatorResponse.GetPayload(), m.CoordinatorResponse.GetError())
 	case *linkpb.ToHost_CloseCoordinators:
-		return "close coordinators"
+		s := "close coordinators"
+		for _, op := range m.CloseCoordinators.GetOperators() {
+			s += fmt.Sprintf(" %x", op[:1])
+		}
+		return s
 	case *linkpb.ToHost_SnapshotCoordinators:
 		return fmt.Sprintf("snapshot coordinators for checkpoint %d", m.SnapshotCoordinators.GetCheckpoint())
 	case *linkpb.ToHost_TriggerCheckpoint:
 		return fmt.Sprintf("trigger checkpoint %d at %d sources", m.TriggerCheckpoint.GetCheckpoint(), len(m.TriggerCheckpoint.GetSources()))
 	case *linkpb.ToHost_CheckpointNotice:
-		return fmt.Sprintf("checkpoint %d complete: %v", m.CheckpointNotice.GetCheckpoint(), m.CheckpointNotice.GetComplete())
+		s := fmt.Sprintf("checkpoint %d complete: %v", m.CheckpointNotice.GetCheckpoint(), m.CheckpointNotice.GetComplete())
+		if m.CheckpointNotice.GetExpired() {
+			s += ", expired"
+		}
+		return s
 	case *linkpb.ToHost_Commit:
 		return fmt.Sprintf("commit %x: %s", m.Commit.GetOperator()[:1], m.Commit.GetCommittables())
 	}

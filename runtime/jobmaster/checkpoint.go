@@ -59,7 +59,11 @@ func (c *core) assign(now int64) error {
 		return fmt.Errorf("start from checkpoint %d in %s: %w", md.GetCheckpoint(), md.GetDirectory(), err)
 	}
 	c.restore = *a
-	c.cp.Restored(now, md)
+	if c.wholeJob() {
+		c.cp.Restored(now, md)
+	} else {
+		c.cp.RegionRestored(now, md)
+	}
 	c.note("starts from checkpoint %d in %s", md.GetCheckpoint(), md.GetDirectory())
 	return nil
 }
@@ -113,7 +117,7 @@ func (c *core) checkpointActions(now int64) {
 			c.triggerTasks(a)
 		case checkpoint.Notify:
 			c.toHosts(func(*host) *linkpb.ToHost {
-				return &linkpb.ToHost{Message: &linkpb.ToHost_CheckpointNotice{CheckpointNotice: &linkpb.CheckpointNotice{Checkpoint: a.ID, Complete: a.Complete}}}
+				return &linkpb.ToHost{Message: &linkpb.ToHost_CheckpointNotice{CheckpointNotice: &linkpb.CheckpointNotice{Checkpoint: a.ID, Complete: a.Complete, Expired: a.Expired}}}
 			})
 		case checkpoint.Commit:
 			c.commitCheckpoint(now, a.ID, a.Commits)
@@ -191,12 +195,22 @@ func (c *core) nextCheckpointCommit(now int64) {
 }
 
 func (c *core) sendCheckpointCommits() {
-	if len(c.checkpointCommits) == 0 || c.coordinator == nil || c.coordinator.gone {
+	if len(c.checkpointCommits) > 0 {
+		c.checkpointCommits[0].attempts++
+		c.sendCheckpointCommitsOf(func(*coordinated) bool { return true })
+	}
+}
+
+// sendCheckpointCommitsOf sends what is under way to those operators whose coordinators run. The others get it when they are
+// deployed again.
+func (c *core) sendCheckpointCommitsOf(which func(*coordinated) bool) {
+	if len(c.checkpointCommits) == 0 {
 		return
 	}
-	k := c.checkpointCommits[0]
-	k.attempts++
-	for _, o := range k.outstanding {
+	for _, o := range c.checkpointCommits[0].outstanding {
+		if op := c.byOperator[idOf(o.GetOperator())]; !c.coordinates(op) || !which(op) {
+			continue
+		}
 		c.command(c.coordinator, &linkpb.ToHost{Message: &linkpb.ToHost_Commit{
 			Commit: &linkpb.Commit{Operator: o.GetOperator(), Committables: o.GetCommittables()}}})
 	}
@@ -205,7 +219,8 @@ func (c *core) sendCheckpointCommits() {
 // checkpointCommitDone is a coordinator's answer to the commit of a checkpoint. One that failed is repeated; if that keeps
 // failing the job does, too.
 func (c *core) checkpointCommitDone(now int64, h *host, d *linkpb.CommitDone) {
-	if h != c.coordinator || c.status != running || len(c.checkpointCommits) == 0 {
+	op := c.byOperator[idOf(d.GetOperator())]
+	if h != c.coordinator || op == nil || !c.coordinates(op) || c.status != running && c.status != restarting || len(c.checkpointCommits) == 0 {
 		return
 	}
 	k := c.checkpointCommits[0]
@@ -227,7 +242,7 @@ func (c *core) checkpointCommitDone(now int64, h *host, d *linkpb.CommitDone) {
 	if k.attempts >= maxCommits {
 		f := c.hostFailure(now, h, fmt.Sprintf("commit of checkpoint %d at %s: %s (%d attempts)", k.id, name, d.GetError(), k.attempts))
 		f.Operator = name
-		c.fail(now, f)
+		c.failIn(now, f, regionSet{op.v.region: true})
 		return
 	}
 	if c.commitAt == 0 {

@@ -1,6 +1,7 @@
 package jobmaster
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/weftstream/weft/link/linkpb"
@@ -13,6 +14,7 @@ const maxRequests = 1 << 16
 // request is one to a coordinator that waits for the answer.
 type request struct {
 	host *host
+	op   *coordinated
 	seq  int64 // the subtask's host's
 }
 
@@ -34,7 +36,7 @@ func (c *core) coordinatorRequest(h *host, r *linkpb.CoordinatorRequest) {
 	case op == nil:
 		refuse(fmt.Sprintf("operator %s has no coordinator", c.operatorOf(idOf(r.GetOperator()))))
 		return
-	case c.coordinator == nil || c.coordinator.gone:
+	case !c.coordinates(op):
 		refuse("the coordinator of " + op.name + " is gone")
 		return
 	case len(c.requests) >= maxRequests:
@@ -42,7 +44,7 @@ func (c *core) coordinatorRequest(h *host, r *linkpb.CoordinatorRequest) {
 		return
 	}
 	c.nextSeq++
-	c.requests[c.nextSeq] = request{host: h, seq: r.GetSeq()}
+	c.requests[c.nextSeq] = request{host: h, op: op, seq: r.GetSeq()}
 	c.command(c.coordinator, &linkpb.ToHost{Message: &linkpb.ToHost_CoordinatorRequest{CoordinatorRequest: &linkpb.CoordinatorRequest{
 		Seq: c.nextSeq, Operator: r.GetOperator(), Subtask: r.GetSubtask(), Attempt: r.GetAttempt(), Payload: r.GetPayload()}}})
 }
@@ -63,5 +65,28 @@ func (c *core) forgetRequests(h *host) {
 		if q.host == h {
 			delete(c.requests, seq)
 		}
+	}
+}
+
+// coordinates says that the coordinator of an operator runs, as far as the JobMaster knows.
+func (c *core) coordinates(op *coordinated) bool {
+	return c.coordinator != nil && !c.coordinator.gone && !(c.status == restarting && c.restarts(op.v))
+}
+
+// closeCoordinators ends the coordinators of the regions that restart, with the requests to them.
+func (c *core) closeCoordinators() {
+	for seq, q := range c.requests {
+		if c.restarts(q.op.v) {
+			delete(c.requests, seq)
+		}
+	}
+	m := &linkpb.CloseCoordinators{}
+	for _, k := range c.coordinators {
+		if c.restarts(k.v) {
+			m.Operators = append(m.Operators, bytes.Clone(k.id[:]))
+		}
+	}
+	if k := c.coordinator; k != nil && !k.gone && (len(m.Operators) > 0 || c.wholeJob()) {
+		c.command(k, &linkpb.ToHost{Message: &linkpb.ToHost_CloseCoordinators{CloseCoordinators: m}})
 	}
 }

@@ -18,16 +18,21 @@ type settings struct {
 	history       int   // failures kept
 	checkpoints   checkpoint.Config
 	restart       checkpoint.RestartStrategy
+	failover      string // what restarts after a failure: failoverRegion, or everything
 	// ignoreUnclaimed leaves out state that no operator claims.
 	ignoreUnclaimed bool
 	run             string // tells this JobMaster from earlier ones of the job
 }
+
+// failoverRegion is the value of jobmanager.execution.failover-strategy with which only the affected regions restart.
+const failoverRegion = "region"
 
 func settingsOf(c conf.Configuration) settings {
 	cp := checkpoint.ConfigOf(c)
 	return settings{
 		checkpoints: cp, restart: checkpoint.NewRestartStrategy(c, cp.Interval > 0),
 		ignoreUnclaimed: conf.Get(c, conf.ExecutionStateRecoveryIgnoreUnclaimedState),
+		failover:        conf.Get(c, conf.JobManagerExecutionFailoverStrategy),
 		slotTimeout:     conf.Get(c, conf.SlotRequestTimeout).Milliseconds(),
 		cancelTimeout:   conf.Get(c, conf.TaskCancellationTimeout).Milliseconds(),
 		history:         max(1, conf.Get(c, conf.WebExceptionHistorySize)),
@@ -61,6 +66,7 @@ type core struct {
 	failures  []FailureDetails // newest first
 	truncated bool
 	suspect   *FailureDetails // a secondary failure that waits for its cause
+	suspectIn regionSet
 	appending *pendingAppend
 	done      bool
 
@@ -159,7 +165,7 @@ func (c *core) tick(now int64) {
 		c.slotsTimedOut(now)
 	}
 	if due(&c.causeBy) && c.suspect != nil {
-		c.fail(now, *c.suspect)
+		c.failIn(now, *c.suspect, c.suspectIn)
 	}
 	if due(&c.cancelBy) {
 		c.cancellationTimedOut(now)

@@ -9,8 +9,10 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
+	"github.com/weftstream/weft/runtime/checkpoint"
 	"github.com/weftstream/weft/runtime/ha"
 	"github.com/weftstream/weft/runtime/rpc/rpcpb"
 )
@@ -26,8 +28,9 @@ func TestScripts(t *testing.T) {
 // script drives a core. Vertices have names of one letter, which is the first byte of their id; an operator that commits
 // has the id of its vertex. Allocations are named "tm1/0".
 type script struct {
-	c   *core
-	now int64
+	c     *core
+	now   int64
+	store checkpoint.Store // the last one
 }
 
 const scriptStart = 1_000_000
@@ -73,7 +76,8 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 				Io: &linkpb.TaskIO{ReadRecords: int64(number("read"))}, Counters: map[string]int64{"n": int64(number("n"))}}}}}})
 		}
 	case "failed":
-		event(&linkpb.FromHost{Message: &linkpb.FromHost_Failed{Failed: &linkpb.Failure{Message: text("why"), Secondary: d.HasArg("secondary")}}})
+		event(&linkpb.FromHost{Message: &linkpb.FromHost_Failed{Failed: &linkpb.Failure{Message: text("why"), Secondary: d.HasArg("secondary"),
+			Vertex: text("vertex"), Subtask: int32(number("subtask"))}}})
 	case "exit":
 		event(&linkpb.FromHost{Message: &linkpb.FromHost_Exit{Exit: &linkpb.HostExit{ExitCode: int32(number("code")), Signal: text("signal"),
 			Expected: d.HasArg("expected"), StderrTail: text("stderr")}}})
@@ -103,6 +107,23 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 				t.Fatalf("%s: tick at %d leaves something due at %d", d.Pos, s.now, again)
 			}
 		}
+	case "prepared":
+		s.c.cp.Prepared(s.now, int64(number("id")), "file:/c", nil)
+		s.c.checkpointActions(s.now)
+	case "snapshots":
+		event(&linkpb.FromHost{Message: &linkpb.FromHost_CoordinatorSnapshots{CoordinatorSnapshots: &linkpb.CoordinatorSnapshots{Checkpoint: int64(number("id"))}}})
+	case "ack":
+		for _, id := range s.tasks(t, d) {
+			a := &linkpb.CheckpointAck{Id: id, Checkpoint: int64(number("id")), State: &linkpb.TaskState{}}
+			if k := s.c.byOperator[idOf(id.GetVertex())]; k != nil && k.commits {
+				a.Commits = []*linkpb.OperatorCommit{{Operator: id.GetVertex(), Committables: [][]byte{fmt.Appendf(nil, "cp%d-%d", a.Checkpoint, id.GetSubtask())}}}
+			}
+			event(&linkpb.FromHost{Message: &linkpb.FromHost_CheckpointAck{CheckpointAck: a}})
+		}
+	case "stored":
+		s.c.stored(s.now, int64(number("id")), s.store.Pointer, nil, false)
+	case "savepoint":
+		s.c.trigger(s.now, checkpoint.Request{ID: 1, Savepoint: true, Directory: "file:/s", Stop: d.HasArg("stop")})
 	case "stop":
 		s.c.suspend(s.now, ErrStopped)
 	case "state":
@@ -114,6 +135,15 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	}
 	var out strings.Builder
 	for _, a := range s.c.take() {
+		if a, ok := a.(checkpointAction); ok {
+			if store, ok := a.Action.(checkpoint.Store); ok {
+				s.store = store
+			}
+			if p, ok := a.Action.(checkpoint.Prepare); ok { // a savepoint's directory is random
+				fmt.Fprintln(&out, "prepare", p.ID)
+				continue
+			}
+		}
 		fmt.Fprintln(&out, a)
 	}
 	return out.String() + answer + map[bool]string{true: "nothing\n"}[out.Len() == 0 && answer == ""]
@@ -142,6 +172,8 @@ func (s *script) newCore(t *testing.T, d *datadriven.TestData) *core {
 					v.Parallelism = int32(p)
 				case "group":
 					v.SlotSharingGroup = value
+				case "source":
+					v.Source = true
 				case "coordinator":
 					o.Coordinator = true
 				case "commits":
@@ -164,10 +196,38 @@ func (s *script) newCore(t *testing.T, d *datadriven.TestData) *core {
 			}
 		}
 	}
-	c, err := newCore(g, settings{slotTimeout: 60_000, cancelTimeout: 30_000, history: 2}, committed, s.now)
+	c, err := newCore(g, s.settings(t, d), committed, s.now)
 	if err != nil {
 		t.Fatalf("%s: %s", d.Pos, err)
 	}
+	return c
+}
+
+// settings are none but limits, unless "new" has restart=attempts (of a fixed delay of 100 ms), failover=full or interval=ms.
+func (s *script) settings(t *testing.T, d *datadriven.TestData) settings {
+	c := settings{slotTimeout: 60_000, cancelTimeout: 30_000, history: 2}
+	pairs := map[string]string{"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.delay": "100 ms",
+		"execution.checkpointing.dir": "file:/c"}
+	var attempts, interval, failover string
+	d.MaybeScanArgs(t, "restart", &attempts)
+	d.MaybeScanArgs(t, "interval", &interval)
+	d.MaybeScanArgs(t, "failover", &failover)
+	if attempts == "" {
+		return c
+	}
+	pairs["restart-strategy.fixed-delay.attempts"] = attempts
+	if interval != "" {
+		pairs["execution.checkpointing.interval"] = interval + " ms"
+	}
+	if failover != "" {
+		pairs["jobmanager.execution.failover-strategy"] = failover
+	}
+	parsed, err := conf.FromMap(pairs)
+	if err != nil {
+		t.Fatalf("%s: %s", d.Pos, err)
+	}
+	of := settingsOf(parsed)
+	c.restart, c.checkpoints, c.failover = of.restart, of.checkpoints, of.failover
 	return c
 }
 
@@ -231,6 +291,9 @@ func (s *script) state() string {
 		fmt.Fprintf(&out, "%s %s:", v.Name, stateName(v.State))
 		for _, e := range v.Subtasks {
 			fmt.Fprintf(&out, " %s", stateName(e.State))
+			if e.Attempt > 0 {
+				fmt.Fprintf(&out, "#%d", e.Attempt)
+			}
 			if e.ResourceID != "" {
 				fmt.Fprintf(&out, "@%s", e.ResourceID)
 			}

@@ -5,14 +5,21 @@ import (
 	"github.com/weftstream/weft/runtime/rpc/rpcpb"
 )
 
-// deploy assigns subtasks to slots and sends one Deploy to each TaskManager. Coordinators go to that of slot 0.
+// deploy assigns the subtasks of the regions that are to run to slots and sends one Deploy to each TaskManager. Coordinators go
+// to that of slot 0, or to where those of other regions are.
 func (c *core) deploy(now int64) {
 	c.each(func(e *execution) {
+		if !c.restarts(e.v) {
+			return
+		}
 		e.host = c.pool[e.v.firstSlot+e.subtask].host
 		c.transition(now, e, execDeploying)
 	})
 	plans := map[*host]*linkpb.Deploy{}
 	c.each(func(e *execution) {
+		if !c.restarts(e.v) {
+			return
+		}
 		if plans[e.host] == nil {
 			plans[e.host] = &linkpb.Deploy{}
 		}
@@ -22,11 +29,15 @@ func (c *core) deploy(now int64) {
 		}
 		plans[e.host].Tasks = append(plans[e.host].Tasks, t)
 	})
-	c.coordinator = c.pool[0].host
-	if plans[c.coordinator] == nil {
-		plans[c.coordinator] = &linkpb.Deploy{}
+	if c.coordinator == nil || c.coordinator.gone || c.wholeJob() {
+		c.coordinator = c.pool[0].host
 	}
-	plans[c.coordinator].Coordinators = c.coordinatorTasks(false)
+	if all := c.coordinatorTasks(false); len(all) > 0 || c.wholeJob() {
+		if plans[c.coordinator] == nil {
+			plans[c.coordinator] = &linkpb.Deploy{}
+		}
+		plans[c.coordinator].Coordinators = all
+	}
 	for _, h := range c.hosts {
 		if p := plans[h]; p != nil {
 			c.command(h, &linkpb.ToHost{Message: &linkpb.ToHost_Deploy{Deploy: p}})
@@ -59,7 +70,7 @@ func taskOf(e *execution) *linkpb.Task {
 func (c *core) coordinatorTasks(committers bool) []*linkpb.Coordinator {
 	var all []*linkpb.Coordinator
 	for _, k := range c.coordinators {
-		if committers && !k.commits {
+		if committers && !k.commits || !c.restarts(k.v) {
 			continue
 		}
 		all = append(all, &linkpb.Coordinator{Operator: k.id[:], Snapshot: c.restore.Coordinators[k.id], CommitsOnly: committers,

@@ -60,6 +60,7 @@ type execution struct {
 	commits  []*linkpb.OperatorCommit
 	last     *linkpb.TaskState // in which it finished
 	failure  *FailureDetails
+	stuck    string           // where it is if it ignores its cancellation
 	earlier  []SubtaskDetails // newest first
 }
 

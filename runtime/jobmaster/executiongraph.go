@@ -12,6 +12,7 @@ type vertex struct {
 	pb        *graph.JobVertex
 	id        operator.ID
 	firstSlot int // subtask i runs in slot firstSlot + i
+	region    int // its pipelined region's number
 	subtasks  []*execution
 	counts    TaskCounts
 	in, out   []*edge
@@ -55,6 +56,7 @@ type executionGraph struct {
 	operatorName map[operator.ID]string
 	slots        int // needed: over slot sharing groups, the sum of their highest parallelisms
 	unfinished   int // executions that aren't in a final state
+	regions      int // the number of pipelined regions
 }
 
 // newExecutionGraph expands g. The Dispatcher has checked g; what is checked here is what would break the JobMaster.
@@ -94,6 +96,7 @@ func newExecutionGraph(g *graph.JobGraph, now int64) (*executionGraph, error) {
 		e.source.out = append(e.source.out, e)
 		e.target.in = append(e.target.in, e)
 	}
+	x.numberRegions()
 	return x, nil
 }
 

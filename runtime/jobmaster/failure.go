@@ -2,6 +2,7 @@ package jobmaster
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,24 +16,28 @@ const maxConcurrent = 16
 
 // failure is one that a host reports. A secondary one follows from something else, such as a peer's end: it waits a
 // moment for the cause.
-func (c *core) failure(now int64, f FailureDetails, secondary bool) {
+func (c *core) failure(now int64, f FailureDetails, where regionSet, secondary bool) {
 	if !secondary || !c.active() || c.status == restarting {
-		c.fail(now, f)
+		c.failIn(now, f, where)
 		return
 	}
 	if c.suspect == nil {
-		c.suspect = &f
+		c.suspect, c.suspectIn = &f, regionSet{}
 		c.causeBy = now + causeTime
 	}
+	maps.Copy(c.suspectIn, where)
 }
 
-// fail fails the job for f. While it is failing already f is kept beside the cause; while it is being cancelled, or has
-// ended, f changes nothing.
-func (c *core) fail(now int64, f FailureDetails) {
+// fail fails the whole job for f.
+func (c *core) fail(now int64, f FailureDetails) { c.failIn(now, f, c.allRegions()) }
+
+// failIn fails regions of the job for f: they restart, or if they may not the job fails. While they are failing already f is
+// kept beside the cause; while the job is being cancelled, or has ended, f changes nothing.
+func (c *core) failIn(now int64, f FailureDetails, where regionSet) {
 	switch {
 	case c.done || c.status == cancelling || c.stopped:
 		return
-	case c.status == failing || c.status == restarting && c.unfinished > 0:
+	case c.status == failing || c.status == restarting && where.within(c.affected) && c.unfinishedIn(c.affected) > 0:
 		if root := &c.failures[0]; len(root.Concurrent) < maxConcurrent && f.Message != root.Message {
 			root.Concurrent = append(root.Concurrent, f)
 		}
@@ -41,14 +46,17 @@ func (c *core) fail(now int64, f FailureDetails) {
 	if c.suspect != nil && c.suspect.Message != f.Message {
 		f.Concurrent = append(f.Concurrent, *c.suspect)
 	}
-	c.suspect, c.causeBy = nil, 0
+	if c.suspect != nil {
+		where = maps.Clone(where)
+		maps.Copy(where, c.suspectIn)
+	}
+	c.suspect, c.suspectIn, c.causeBy = nil, nil, 0
 	c.failures = slices.Insert(c.failures, 0, f)
 	if len(c.failures) > c.history {
 		c.failures, c.truncated = c.failures[:c.history], true
 	}
 	if !f.Permanent && c.mayRestart(now) {
-		c.note("job restarts: %s", f.Message)
-		c.beginRestart(now)
+		c.beginRestart(now, f.Message, c.widened(where))
 		return
 	}
 	c.note("job fails: %s", f.Message)
@@ -65,7 +73,7 @@ func (c *core) cancel(now int64) bool {
 	if c.status == cancelling {
 		return true
 	}
-	c.suspect, c.causeBy = nil, 0
+	c.suspect, c.suspectIn, c.causeBy = nil, nil, 0
 	c.cp.Stopped(now, "the job is being cancelled")
 	c.checkpointActions(now)
 	wasFailing := c.status == failing
@@ -83,16 +91,16 @@ func (c *core) stopTasks(now int64) {
 	c.emit(declareAction{slots: 0})
 	c.cp.Stopped(now, "the job's tasks are being stopped")
 	c.checkpointActions(now)
-	c.cancelTasks(now)
+	c.cancelTasks(now, c.allRegions())
 	c.settle(now)
 }
 
-// cancelTasks cancels every execution that isn't in a final state.
-func (c *core) cancelTasks(now int64) {
+// cancelTasks cancels every execution of regions that isn't in a final state.
+func (c *core) cancelTasks(now int64, where regionSet) {
 	ids := map[*host][]*linkpb.ExecutionID{}
 	c.each(func(e *execution) {
 		switch {
-		case final(e.state):
+		case final(e.state) || e.state == execCanceling || !where[e.v.region]:
 		case e.host == nil || e.host.gone:
 			c.transition(now, e, execCanceled)
 		default:
@@ -110,12 +118,36 @@ func (c *core) cancelTasks(now int64) {
 	}
 }
 
+// stuck says whether a host's report is of a subtask that ignores its cancellation: that isn't a failure of its own, but stands
+// beside the one that the subtask is cancelled for.
+func (c *core) stuck(now int64, h *host, f *linkpb.Failure) bool {
+	if f.GetVertex() == "" {
+		return false
+	}
+	c.each(func(e *execution) {
+		if e.host != h || e.v.name() != f.GetVertex() || e.subtask != int(f.GetSubtask()) || e.state != execCanceling {
+			return
+		}
+		d := c.failureOf(now, h, f)
+		d.Task = e.name()
+		e.stuck = d.Message
+		c.note("%s\n%s", d.Message, d.Stack)
+		if len(c.failures) > 0 && c.status != cancelling && len(c.failures[0].Concurrent) < maxConcurrent {
+			c.failures[0].Concurrent = append(c.failures[0].Concurrent, d)
+		}
+	})
+	return true
+}
+
 // cancellationTimedOut has the hosts killed whose tasks ignore their cancellation.
 func (c *core) cancellationTimedOut(now int64) {
-	stuck := map[*host][]string{}
+	stuck, where := map[*host][]string{}, map[*host]string{}
 	c.each(func(e *execution) {
 		if e.state == execCanceling {
 			stuck[e.host] = append(stuck[e.host], e.name())
+			if where[e.host] == "" {
+				where[e.host] = e.stuck
+			}
 		}
 	})
 	for _, h := range c.hosts {
@@ -126,6 +158,9 @@ func (c *core) cancellationTimedOut(now int64) {
 			time.Duration(c.cancelTimeout)*time.Millisecond)
 		if n := len(stuck[h]) - 1; n > 0 {
 			reason += fmt.Sprintf(", nor did %d others", n)
+		}
+		if where[h] != "" {
+			reason += ": " + where[h]
 		}
 		c.emit(sendAction{to: h.loc.ResourceID, m: &rpcpb.ToTaskManager{Message: &rpcpb.ToTaskManager_Release{
 			Release: &rpcpb.ReleaseJob{JobId: c.id[:], Reason: reason}}}})

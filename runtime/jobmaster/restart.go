@@ -1,17 +1,19 @@
 package jobmaster
 
 import (
+	"maps"
 	"slices"
-
-	"github.com/weftstream/weft/link/linkpb"
 )
 
 // maxEarlier bounds the earlier attempts that are remembered of a subtask.
 const maxEarlier = 16
 
-// restartPlan is the part of the core that runs a job again after a failure: all its tasks, from the latest checkpoint, on
-// the slots it still has and new ones for those it lost.
+// restartPlan is the part of the core that runs regions of a job again after a failure: all their tasks and coordinators, from
+// the latest checkpoint, on the slots the job still has and new ones for those it lost. Other regions go on meanwhile, but for
+// checkpoints, which need all tasks.
 type restartPlan struct {
+	// affected are the regions that restart; nil at any other time.
+	affected regionSet
 	// notBefore is when the restart strategy lets the tasks be deployed again.
 	notBefore int64
 }
@@ -32,21 +34,29 @@ func (c *core) mayRestart(now int64) bool {
 	return true
 }
 
-// beginRestart cancels what runs and asks for the slots that are missing.
-func (c *core) beginRestart(now int64) {
+// beginRestart cancels what runs in the regions and asks for the slots that are missing. While the job restarts already the
+// regions are added to the others.
+func (c *core) beginRestart(now int64, why string, where regionSet) {
+	if c.affected == nil {
+		c.affected = regionSet{}
+	}
+	maps.Copy(c.affected, where)
+	if c.wholeJob() {
+		c.note("job restarts: %s", why)
+	} else {
+		c.note("%d of the job's %d regions restart: %s", len(c.affected), c.regions, why)
+	}
 	if c.status != restarting {
 		c.setStatus(now, restarting)
 	}
 	c.cp.Stopped(now, "the job is restarted")
 	c.checkpointActions(now)
-	c.deployed, c.refusals, c.commitAt, c.stopAt = false, 0, 0, 0
-	c.checkpointCommits = nil
-	clear(c.requests)
-	if k := c.coordinator; k != nil && !k.gone {
-		c.command(k, &linkpb.ToHost{Message: &linkpb.ToHost_CloseCoordinators{CloseCoordinators: &linkpb.CloseCoordinators{}}})
+	c.deployed, c.refusals, c.stopAt = false, 0, 0
+	c.closeCoordinators()
+	if c.wholeJob() {
+		c.coordinator, c.checkpointCommits, c.commitAt = nil, nil, 0
 	}
-	c.coordinator = nil
-	c.cancelTasks(now)
+	c.cancelTasks(now, c.affected)
 	for _, h := range c.hosts {
 		if h.gone {
 			c.giveBack(h)
@@ -68,7 +78,7 @@ func (c *core) giveBack(h *host) {
 
 // redeploy deploys the next attempts once the old ones have ended, the delay is over and all slots are there.
 func (c *core) redeploy(now int64) {
-	if c.status != restarting || c.unfinished > 0 || c.cp.Storing() {
+	if c.status != restarting || c.unfinishedIn(c.affected) > 0 || c.cp.Storing() {
 		return
 	}
 	if now < c.notBefore {
@@ -83,9 +93,17 @@ func (c *core) redeploy(now int64) {
 		c.refuse(now, err)
 		return
 	}
-	c.each(func(e *execution) { c.again(now, e) })
+	c.each(func(e *execution) {
+		if c.restarts(e.v) {
+			c.again(now, e)
+		}
+	})
 	c.setStatus(now, running)
 	c.allSlots(now)
+	if !c.wholeJob() {
+		c.sendCheckpointCommitsOf(func(op *coordinated) bool { return c.restarts(op.v) })
+	}
+	c.affected = nil
 }
 
 // recommit has sinks commit what the checkpoint holds from which the tasks started: whether they had done so is unknown.

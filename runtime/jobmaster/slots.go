@@ -30,6 +30,8 @@ type slot struct {
 	host       *host
 	number     int32
 	allocation string
+	// position is its place in the pool, from 1, once subtasks were deployed to it; 0 before.
+	position int
 }
 
 // maxRefusals is how many refused slots a job takes before it fails: a cause that lasts would only be met again.
@@ -92,11 +94,9 @@ func (c *core) offered(now int64, loc Location, o *rpcpb.SlotOffer) {
 	}
 }
 
-// allSlots puts the slots in order (by host, then number, so that neighbouring subtasks share a host) and deploys.
+// allSlots puts the slots in order and deploys.
 func (c *core) allSlots(now int64) {
-	slices.SortFunc(c.pool, func(a, b slot) int {
-		return cmp.Or(cmp.Compare(a.host.index, b.host.index), cmp.Compare(a.number, b.number))
-	})
+	c.arrange()
 	if c.status == restarting {
 		c.redeploy(now)
 		return
@@ -106,8 +106,41 @@ func (c *core) allSlots(now int64) {
 		c.deployCoordinators(now, c.pool[0].host)
 		return
 	}
+	whole := c.wholeJob()
 	c.deploy(now)
-	c.recommit(now)
+	if whole {
+		c.recommit(now)
+	}
+}
+
+// arrange puts the slots in order: by host, then number, so that neighbouring subtasks share a host. When a part of the job
+// restarts, slots that others may run in stay where they are and new ones take the places of those lost.
+func (c *core) arrange() {
+	slices.SortFunc(c.pool, func(a, b slot) int {
+		return cmp.Or(cmp.Compare(a.host.index, b.host.index), cmp.Compare(a.number, b.number))
+	})
+	if !c.wholeJob() {
+		kept := make([]*slot, len(c.pool))
+		var fresh []*slot
+		for i := range c.pool {
+			if s := &c.pool[i]; s.position > 0 && s.position <= len(kept) {
+				kept[s.position-1] = s
+			} else {
+				fresh = append(fresh, s)
+			}
+		}
+		pool := make([]slot, len(kept))
+		for i, s := range kept {
+			if s == nil {
+				s, fresh = fresh[0], fresh[1:]
+			}
+			pool[i] = *s
+		}
+		c.pool = pool
+	}
+	for i := range c.pool {
+		c.pool[i].position = i + 1
+	}
 }
 
 // refused is a slot that a TaskManager can't give, or takes back before it is used.
@@ -119,7 +152,7 @@ func (c *core) refused(now int64, resourceID string, r *rpcpb.SlotRefused) {
 	if c.deployed {
 		if i >= 0 {
 			f := c.hostFailure(now, c.pool[i].host, fmt.Sprintf("TaskManager %s took a slot back: %s", c.pool[i].host, r.GetReason()))
-			c.fail(now, f)
+			c.failIn(now, f, c.regionsOn(c.pool[i].host))
 		}
 		return
 	}
@@ -130,7 +163,7 @@ func (c *core) refused(now int64, resourceID string, r *rpcpb.SlotRefused) {
 	}
 	c.refusals++
 	if c.refusals >= maxRefusals {
-		c.fail(now, c.jobFailure(now, fmt.Sprintf("%d slots were refused, the last one by TaskManager %s: %s", c.refusals, resourceID, r.GetReason())))
+		c.failIn(now, c.jobFailure(now, fmt.Sprintf("%d slots were refused, the last one by TaskManager %s: %s", c.refusals, resourceID, r.GetReason())), c.waiting())
 	}
 }
 
@@ -145,7 +178,7 @@ func (c *core) dropSlots(h *host) bool {
 func (c *core) slotShortage(now int64, reason string, fatal bool) {
 	c.shortage = reason
 	if fatal && c.waitsForSlots() {
-		c.fail(now, c.jobFailure(now, reason))
+		c.failIn(now, c.jobFailure(now, reason), c.waiting())
 	}
 }
 
@@ -162,5 +195,5 @@ func (c *core) slotsTimedOut(now int64) {
 	if c.committing() {
 		text += incomplete
 	}
-	c.fail(now, c.jobFailure(now, text))
+	c.failIn(now, c.jobFailure(now, text), c.waiting())
 }

@@ -39,7 +39,10 @@ func (c *core) hostEvent(now int64, loc Location, ev *linkpb.FromHost) {
 	case *linkpb.FromHost_CommitDone:
 		c.commitDone(now, h, m.CommitDone)
 	case *linkpb.FromHost_Failed:
-		c.failure(now, c.failureOf(now, h, m.Failed), m.Failed.GetSecondary())
+		if c.stuck(now, h, m.Failed) {
+			return
+		}
+		c.failure(now, c.failureOf(now, h, m.Failed), c.regionsOf(m.Failed), m.Failed.GetSecondary())
 	case *linkpb.FromHost_Metrics:
 		c.metrics(h, m.Metrics)
 	case *linkpb.FromHost_Exit:
@@ -74,9 +77,9 @@ func (c *core) taskUpdate(now int64, h *host, u *linkpb.TaskUpdate) {
 	if e.state == execCanceling && (state == execInitializing || state == execRunning) {
 		return // on its way when the task was told to cancel
 	}
-	was := e.state
+	was, where := e.state, regionSet{e.v.region: true}
 	if !c.transition(now, e, state) {
-		c.fail(now, c.taskFailure(now, e, fmt.Sprintf("task %s reported %s while it was %s", e.name(), stateName(state), stateName(was))))
+		c.failIn(now, c.taskFailure(now, e, fmt.Sprintf("task %s reported %s while it was %s", e.name(), stateName(state), stateName(was))), where)
 		return
 	}
 	switch state {
@@ -88,18 +91,18 @@ func (c *core) taskUpdate(now int64, h *host, u *linkpb.TaskUpdate) {
 			if k := c.byOperator[idOf(o.GetOperator())]; k != nil && k.commits {
 				e.commits = append(e.commits, o)
 			} else if len(o.GetCommittables()) > 0 {
-				c.fail(now, c.taskFailure(now, e, fmt.Sprintf("task %s has output of %s to commit, which has nothing to commit it with",
-					e.name(), c.operatorOf(idOf(o.GetOperator())))))
+				c.failIn(now, c.taskFailure(now, e, fmt.Sprintf("task %s has output of %s to commit, which has nothing to commit it with",
+					e.name(), c.operatorOf(idOf(o.GetOperator())))), where)
 			}
 		}
 	case execFailed:
 		f := c.failureOf(now, h, u.GetFailure())
 		f.Vertex, f.Subtask, f.Task = e.v.name(), e.subtask, e.name()
 		e.failure = &f
-		c.failure(now, f, u.GetFailure().GetSecondary())
+		c.failure(now, f, where, u.GetFailure().GetSecondary())
 	case execCanceled:
-		if c.active() && c.status != restarting && !c.stopped {
-			c.failure(now, c.taskFailure(now, e, fmt.Sprintf("task %s was canceled by its task host", e.name())), true)
+		if c.active() && !(c.status == restarting && c.restarts(e.v)) && !c.stopped {
+			c.failure(now, c.taskFailure(now, e, fmt.Sprintf("task %s was canceled by its task host", e.name())), where, true)
 		}
 	}
 	if state == execFinished {
@@ -108,8 +111,12 @@ func (c *core) taskUpdate(now int64, h *host, u *linkpb.TaskUpdate) {
 	c.settle(now)
 }
 
-// settle goes on when no execution is left running.
+// settle goes on when no execution is left running, or none of the regions that restart.
 func (c *core) settle(now int64) {
+	if c.status == restarting && !c.done {
+		c.redeploy(now) // while other regions go on
+		return
+	}
 	if c.unfinished > 0 || c.done || c.appending != nil {
 		return
 	}
@@ -121,8 +128,6 @@ func (c *core) settle(now int64) {
 		case c.suspect == nil && !c.committing() && !c.cp.Storing() && len(c.checkpointCommits) == 0:
 			c.allFinished(now)
 		}
-	case restarting:
-		c.redeploy(now)
 	case failing:
 		c.end(now, failed)
 	case cancelling:
@@ -143,7 +148,7 @@ func (c *core) metrics(h *host, m *linkpb.TaskMetrics) {
 func (c *core) hostExit(now int64, h *host, x *linkpb.HostExit) {
 	reason := exitReason(x)
 	c.note("task host on %s ended: %s", h, reason)
-	if !c.deployed && x.GetExpected() {
+	if !c.deployed && x.GetExpected() && !c.runsOn(h) {
 		return // its TaskManager took the slots back, and says so of each
 	}
 	h.gone = true
@@ -158,7 +163,7 @@ func (c *core) hostExit(now int64, h *host, x *linkpb.HostExit) {
 // jobReleased says that a TaskManager has nothing left of the job: the answer to a release, also where no task host was.
 func (c *core) jobReleased(now int64, resourceID string) {
 	h := c.byHost[resourceID]
-	if c.done || !c.deployed || h == nil || h.gone {
+	if c.done || h == nil || h.gone || !c.deployed && !c.runsOn(h) {
 		return
 	}
 	h.gone = true
@@ -192,6 +197,7 @@ func (c *core) taskManagerLost(now int64, resourceID, reason string) {
 
 // hostGone deals with what ran on a host that is gone: its executions have failed, or are canceled where they were to be.
 func (c *core) hostGone(now int64, h *host, f FailureDetails) {
+	where := c.regionsOn(h)
 	c.forgetRequests(h)
 	c.each(func(e *execution) {
 		if e.host != h || final(e.state) {
@@ -209,9 +215,11 @@ func (c *core) hostGone(now int64, h *host, f FailureDetails) {
 	switch {
 	case c.committing() && c.status == running:
 		c.committerGone(now, h, f)
-	case c.status == restarting: // what was to be cancelled has ended
+	case c.status == restarting && where.within(c.affected): // what was to be cancelled has ended
+	case c.active() && len(where) == 0:
+		c.note("%s; all that ran on it has finished", f.Message)
 	case c.active():
-		c.fail(now, f)
+		c.failIn(now, f, where)
 	}
 	c.settle(now)
 }

@@ -145,6 +145,7 @@ func (t *Task) cut(id int64, o *linkpb.CheckpointOptions, begun time.Time, proce
 	c := &t.cp
 	start := time.Now()
 	c.done = id
+	t.taken.Store(id)
 	for other := range c.aborted {
 		if other <= id {
 			delete(c.aborted, other)

@@ -79,9 +79,12 @@ type Task struct {
 	ctx       context.Context // ends with the task: operator.Runtime hands it to user code
 	stop      context.CancelFunc
 	cancelled atomic.Bool
-	waker     *network.Waker
-	mail      mailbox
-	clock     clock
+	// For Stuck: when it was cancelled (Unix nanoseconds), the newest checkpoint taken, and the goroutine of Run.
+	cancelledAt, taken atomic.Int64
+	goroutine          atomic.Pointer[string]
+	waker              *network.Waker
+	mail               mailbox
+	clock              clock
 
 	producer *network.Producer
 	outputs  []*network.Output
@@ -134,6 +137,7 @@ func (t *Task) ID() *linkpb.ExecutionID { return t.spec.GetId() }
 
 // Cancel makes the task end soon, wherever it is; it doesn't wait. Safe for concurrent use and before Run.
 func (t *Task) Cancel() {
+	t.cancelledAt.CompareAndSwap(0, time.Now().UnixNano())
 	t.cancelled.Store(true)
 	t.stop()
 	t.waker.Wake()
@@ -143,6 +147,9 @@ func (t *Task) Cancel() {
 func (t *Task) Run() {
 	name, subtask := t.vertex.GetName(), strconv.Itoa(int(t.ID().GetSubtask()))
 	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("operator", name, "subtask", subtask)))
+	header := goroutineHeader()
+	t.goroutine.Store(&header)
+	defer t.goroutine.Store(nil)
 	var commits []*linkpb.OperatorCommit
 	var final *linkpb.TaskState
 	var err error

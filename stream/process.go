@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/weftstream/weft/codec"
@@ -10,7 +9,8 @@ import (
 	"github.com/weftstream/weft/runtime/state"
 )
 
-// Processor handles the records of a keyed stream, one instance per subtask. An error fails the job.
+// Processor handles the records of a stream, one instance per subtask; K is NoKey where they have no key. An error fails
+// the job.
 type Processor[K comparable, T, O any] interface {
 	Element(c *Context[K, O], v T) error
 }
@@ -24,63 +24,6 @@ type TimerHandler[K comparable, O any] interface {
 type CoProcessor[K comparable, L, R, O any] interface {
 	Left(c *Context[K, O], v L) error
 	Right(c *Context[K, O], v R) error
-}
-
-// Context is what a Processor's methods are given. It is valid during the call.
-type Context[K comparable, O any] struct {
-	// Key is the key of the record or timer.
-	Key K
-
-	p    *processor[K, O]
-	key  K // as Key, which the user could overwrite
-	hash uint32
-	time int64
-}
-
-// Context ends when the subtask is cancelled.
-func (c *Context[K, O]) Context() context.Context { return c.p.env.Runtime.Context() }
-
-// Emit emits v with the event time of the record or timer.
-func (c *Context[K, O]) Emit(v O) { c.p.out.add(v, c.time) }
-
-// Time is the event time of the record (NoTime when it has none), or the time of the timer.
-func (c *Context[K, O]) Time() Time { return Time(c.time) }
-
-// Watermark is the current event time: NoTime before the first watermark.
-func (c *Context[K, O]) Watermark() Time { return Time(c.p.mark) }
-
-// Now is the processing time.
-func (c *Context[K, O]) Now() Time { return Time(c.p.env.Runtime.Now()) }
-
-// EventTimer has OnTimer called for the current key when the watermark reaches t. A timer of one key and time is set once
-// however often it is asked for.
-func (c *Context[K, O]) EventTimer(t Time) { c.p.setTimer(&c.p.event, t) }
-
-// ProcessingTimer has OnTimer called for the current key at or soon after the processing time t. It is not called any
-// more when the input has ended.
-func (c *Context[K, O]) ProcessingTimer(t Time) {
-	c.p.setTimer(&c.p.processing, t)
-	c.p.env.Runtime.WakeAt(int64(t))
-}
-
-// EmitSide emits v to the side output tag.
-func EmitSide[K comparable, O, S any](c *Context[K, O], tag Tag[S], v S) {
-	p := c.p
-	for i := range p.sides {
-		if p.sides[i].tag != tag.name {
-			continue
-		}
-		out, ok := p.sides[i].out.(*collector[S])
-		if !ok {
-			p.fail(fmt.Errorf("side output %q of %q is used with two types; one of them is %s", tag.name, p.env.Name, typeName[S]()))
-			return
-		}
-		out.add(v, c.time)
-		return
-	}
-	out := newCollector[S](p.env, tag.name)
-	out.add(v, c.time)
-	p.sides = append(p.sides, sideOutput{tag.name, &out})
 }
 
 // Process runs a function with state and timers. open makes one instance per subtask, binding its states; the type of
@@ -99,8 +42,7 @@ func Process[K comparable, T, O any, P Processor[K, T, O]](s Keyed[K, T], open f
 		if err := p.opened(f); err != nil {
 			return nil, err
 		}
-		p.inputs = []operator.Input{&processInput[K, T, O]{p: p, key: s.key, f: f.Element}}
-		p.marks, p.idle = []int64{operator.NoWatermark}, make([]bool, 1)
+		p.read(&processInput[K, T, O]{p: p, key: s.key, f: f.Element})
 		return p, nil
 	})
 	connectKeyed(s, n, 0)
@@ -126,10 +68,7 @@ func CoProcess[K comparable, L, R, O any, P CoProcessor[K, L, R, O]](l Keyed[K, 
 		if err := p.opened(f); err != nil {
 			return nil, err
 		}
-		p.inputs = []operator.Input{
-			&processInput[K, L, O]{p: p, key: l.key, f: f.Left, index: 0},
-			&processInput[K, R, O]{p: p, key: r.key, f: f.Right, index: 1}}
-		p.marks, p.idle = []int64{operator.NoWatermark, operator.NoWatermark}, make([]bool, 2)
+		p.read(&processInput[K, L, O]{p: p, key: l.key, f: f.Left, index: 0}, &processInput[K, R, O]{p: p, key: r.key, f: f.Right, index: 1})
 		return p, nil
 	})
 	connectKeyed(l, n, 0)
@@ -137,38 +76,18 @@ func CoProcess[K comparable, L, R, O any, P CoProcessor[K, L, R, O]](l Keyed[K, 
 	return streamOf(e, n, typ)
 }
 
-// processor is the operator of Process and CoProcess, but for its typed inputs.
+// processor is the operator of functions with keys, but for its typed inputs.
 type processor[K comparable, O any] struct {
-	env     *operator.Env
-	rt      *Runtime
+	core[O]
 	kt      *codec.Key[K]
 	ks      *keyedState
 	onTimer func(*Context[K, O], Time) error
 	ctx     Context[K, O]
 	keys    *state.Table[K, int32] // key to slot
 	free    []int32
-	out     collector[O]
-	sides   []sideOutput // those emitted to
-	tags    []output     // those somebody reads
-	fn      any          // the user's
-	inputs  []operator.Input
-	marks   []int64 // by input
-	idle    []bool  // by input
-	asleep  bool    // all inputs are idle
-	ended   int
-	mark    int64
 	sweepAt int64
 
 	event, processing timers[K]
-}
-
-type sideOutput struct {
-	tag string
-	out sideCollector
-}
-
-type sideCollector interface {
-	flush() error
 }
 
 // timers are a heap, and the set of what is in it.
@@ -183,15 +102,13 @@ type timerKey[K comparable] struct {
 }
 
 func newProcessor[K comparable, O any](env *operator.Env, e *Env, n *graph.Node, kt *codec.Key[K]) *processor[K, O] {
-	p := &processor[K, O]{env: env, rt: e.runtime(env), kt: kt, out: newCollector[O](env, ""), mark: operator.NoWatermark}
+	p := &processor[K, O]{core: newCore[O](env, e, n), kt: kt}
 	p.ks = &keyedState{names: map[string]bool{}, now: env.Runtime.Now}
 	p.event.heap.list.views, p.processing.heap.list.views = &p.ks.views, &p.ks.views
 	p.rt.state = p.ks
-	p.ctx.p = p
+	p.ctx.p, p.ctx.keyed = &p.core, p
+	p.due = func() error { return p.runTimers(&p.event, p.mark) }
 	p.keys = state.NewTable[K, int32](groupsOf(env), cloneOf(kt))
-	for _, tag := range e.tagsOf(n) {
-		p.tags = append(p.tags, output{rt: env.Runtime, tag: tag})
-	}
 	return p
 }
 
@@ -202,12 +119,6 @@ func (p *processor[K, O]) opened(f any) error {
 		p.onTimer = h.OnTimer
 	}
 	return p.rt.opened()
-}
-
-func (p *processor[K, O]) fail(err error) {
-	if p.out.err == nil {
-		p.out.err = err
-	}
 }
 
 // enter makes k the current key.
@@ -278,8 +189,6 @@ func (p *processor[K, O]) runTimers(of *timers[K], now int64) error {
 	return nil
 }
 
-func (p *processor[K, O]) Input(i int) operator.Input { return p.inputs[i] }
-
 // ProcessingTime runs timers and lets expired state go.
 func (p *processor[K, O]) ProcessingTime(now int64) error {
 	if err := p.runTimers(&p.processing, now); err != nil {
@@ -328,77 +237,6 @@ func (p *processor[K, O]) sweep(now int64) {
 
 // sweepEvery is how often state with a time to live is looked through, in ms.
 func (p *processor[K, O]) sweepEvery() int64 { return max(1000, p.ks.ttl) }
-
-func (p *processor[K, O]) flush() error {
-	if err := p.out.flush(); err != nil {
-		return err
-	}
-	for _, s := range p.sides {
-		if err := s.out.flush(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// watermark fires timers when the lowest watermark of all inputs that aren't idle has moved.
-func (p *processor[K, O]) watermark(input int, t int64) error {
-	p.idle[input] = t == operator.IdleWatermark
-	if !p.idle[input] {
-		p.marks[input] = t
-	}
-	low, active := operator.MaxWatermark, false
-	for i, m := range p.marks {
-		if !p.idle[i] {
-			low, active = min(low, m), true
-		}
-	}
-	switch {
-	case !active:
-		p.asleep = true
-		return p.each(func(in operator.Input) error { return in.Watermark(operator.IdleWatermark) })
-	case low <= p.mark && !p.asleep:
-		return nil
-	}
-	p.asleep = false
-	p.mark = max(p.mark, low)
-	if err := p.runTimers(&p.event, p.mark); err != nil {
-		return err
-	}
-	if err := p.flush(); err != nil {
-		return err
-	}
-	if p.mark == operator.NoWatermark {
-		return nil
-	}
-	return p.each(func(in operator.Input) error { return in.Watermark(p.mark) })
-}
-
-// each calls f for the main output and every side output that is read.
-func (p *processor[K, O]) each(f func(operator.Input) error) error {
-	if err := f(p.out.out.get()); err != nil {
-		return err
-	}
-	for i := range p.tags {
-		if err := f(p.tags[i].get()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (p *processor[K, O]) end() error {
-	if p.ended++; p.ended < len(p.inputs) {
-		return nil
-	}
-	if err := p.flush(); err != nil {
-		return err
-	}
-	return p.each(func(in operator.Input) error { return in.End() })
-}
-
-// Close closes the function if it has a Close method.
-func (p *processor[K, O]) Close() error { return closeIt(p.fn) }
 
 // processInput is one typed input.
 type processInput[K comparable, T, O any] struct {

@@ -152,6 +152,17 @@ type Runtime interface {
 	Wake()
 	// Ask sends request to the operator's coordinator; reply runs in the subtask's mailbox.
 	Ask(request []byte, reply func(response []byte, err error) error)
+	// Mail is the way back into the subtask's goroutine for an operator that has goroutines of its own. post has do run
+	// there, between two batches and when there is room for output; posts before that count as one, so that nothing
+	// piles up. An error of do fails the subtask. post doesn't block, is safe for concurrent use, and does nothing once
+	// the subtask has ended.
+	Mail(do func() error) (post func())
+	// Hold(true) keeps further input from the operator until Hold(false): none is taken, and a source isn't polled. Mails
+	// and processing time go on, and so do barriers that overtake. It has no effect on the batch that is being delivered.
+	Hold(on bool)
+	// Protect calls f and turns a panic into an error that holds this goroutine's stack: for the goroutines of an
+	// operator. Safe for concurrent use.
+	Protect(f func() error) error
 	// Counter returns the operator's counter of that name; counters of the same name are summed into the job's result.
 	Counter(name string) *Counter
 }

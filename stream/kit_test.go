@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/weftstream/weft/codec"
@@ -63,6 +64,9 @@ type fakeRuntime struct {
 	counters map[string]*operator.Counter
 	now      int64
 	wake     int64
+	mails    []func() error
+	posted   atomic.Bool
+	holds    bool
 }
 
 func (r *fakeRuntime) Context() context.Context { return context.Background() }
@@ -80,6 +84,26 @@ func (r *fakeRuntime) WakeAt(t int64) {
 }
 func (r *fakeRuntime) Wake()                                              {}
 func (r *fakeRuntime) Ask([]byte, func(response []byte, err error) error) {}
+func (r *fakeRuntime) Mail(do func() error) (post func()) {
+	r.mails = append(r.mails, do)
+	return func() { r.posted.Store(true) }
+}
+func (r *fakeRuntime) Hold(on bool)                 { r.holds = on }
+func (r *fakeRuntime) Protect(f func() error) error { return f() }
+
+// runMails does what a subtask does between two batches.
+func (r *fakeRuntime) runMails() error {
+	if !r.posted.Swap(false) {
+		return nil
+	}
+	for _, do := range r.mails {
+		if err := do(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (r *fakeRuntime) Counter(name string) *operator.Counter {
 	if r.counters[name] == nil {
 		r.counters[name] = &operator.Counter{}

@@ -213,6 +213,7 @@ func (r *rig) send(input, i int) {
 	r.t.Helper()
 	if b := r.pend[input][i]; b != nil {
 		r.pend[input][i] = nil
+		r.must(r.rts[i].runMails())
 		r.must(r.ops[i].Input(input).Batch(b))
 	}
 }

@@ -36,6 +36,9 @@ func (l *lone) Now() int64                            { return time.Now().UnixMi
 func (l *lone) WakeAt(int64)                          {}
 func (l *lone) Wake()                                 {}
 func (l *lone) Ask([]byte, func([]byte, error) error) {}
+func (l *lone) Mail(func() error) (post func())       { return func() {} }
+func (l *lone) Hold(bool)                             {}
+func (l *lone) Protect(f func() error) error          { return f() }
 
 func (l *lone) Counter(name string) *operator.Counter {
 	l.mu.Lock()

@@ -53,6 +53,12 @@ func (t *Task) step() (worked, ended bool, err error) {
 	if t.held = !t.producer.Ready(); t.held {
 		return false, false, nil
 	}
+	if t.posted.Load() {
+		return true, false, t.runPosted()
+	}
+	if t.holds > 0 {
+		return false, false, nil
+	}
 	if t.source != nil {
 		return t.poll()
 	}
@@ -155,6 +161,10 @@ func (t *Task) sleep() {
 	watch := t.meter.idle
 	if t.held {
 		watch = t.producer.Backpressured
+	} else if t.holds > 0 {
+		// An operator that takes no more is busy.
+		<-t.waker.C()
+		return
 	}
 	watch.Start()
 	<-t.waker.C() // Cancel wakes, too
@@ -162,8 +172,14 @@ func (t *Task) sleep() {
 }
 
 func (t *Task) inputReady() bool {
-	if t.held {
-		return t.producer.Ready() || t.gate != nil && t.replay == nil && t.gate.Announcing()
+	announcing := func() bool { return t.gate != nil && t.replay == nil && t.gate.Announcing() }
+	switch {
+	case t.held:
+		return t.producer.Ready() || announcing()
+	case t.posted.Load():
+		return true
+	case t.holds > 0:
+		return announcing()
 	}
 	if t.source != nil {
 		return t.woken.Load() && !t.cp.stopped

@@ -103,8 +103,10 @@ type Task struct {
 	meter meter
 	cp    checkpoints
 
-	held   bool    // nothing is taken in until the receivers have room
-	replay *replay // the records that were in flight and come before new input; nil once they have
+	held   bool        // nothing is taken in until the receivers have room
+	holds  int         // operators that take no more input (operator.Runtime.Hold)
+	posted atomic.Bool // an operator posted a mail
+	replay *replay     // the records that were in flight and come before new input; nil once they have
 }
 
 // New makes a task for spec. Nothing runs and nothing is held until Run.

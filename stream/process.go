@@ -102,8 +102,9 @@ type timerKey[K comparable] struct {
 }
 
 func newProcessor[K comparable, O any](env *operator.Env, e *Env, n *graph.Node, kt *codec.Key[K]) *processor[K, O] {
-	p := &processor[K, O]{core: newCore[O](env, e, n), kt: kt}
-	p.ks = &keyedState{names: map[string]bool{}, now: env.Runtime.Now}
+	p := &processor[K, O]{kt: kt}
+	p.init(env, e, n)
+	p.ks = &keyedState{names: p.states.names, now: env.Runtime.Now, fail: p.fail}
 	p.event.heap.list.views, p.processing.heap.list.views = &p.ks.views, &p.ks.views
 	p.rt.state = p.ks
 	p.ctx.p, p.ctx.keyed = &p.core, p

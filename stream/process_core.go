@@ -9,6 +9,7 @@ import (
 type core[O any] struct {
 	env    *operator.Env
 	rt     *Runtime
+	states operatorStates
 	out    collector[O]
 	sides  []sideOutput // those emitted to
 	tags   []output     // those somebody reads
@@ -31,12 +32,14 @@ type sideCollector interface {
 	flush() error
 }
 
-func newCore[O any](env *operator.Env, e *Env, n *graph.Node) core[O] {
-	c := core[O]{env: env, rt: e.runtime(env), out: newCollector[O](env, ""), mark: operator.NoWatermark}
+// init prepares c for an operator of e's graph, before the function is opened.
+func (c *core[O]) init(env *operator.Env, e *Env, n *graph.Node) {
+	c.env, c.rt, c.out, c.mark = env, e.runtime(env), newCollector[O](env, ""), operator.NoWatermark
+	c.states.names, c.states.fail = map[string]bool{}, c.fail
+	c.rt.operator = &c.states
 	for _, tag := range e.tagsOf(n) {
 		c.tags = append(c.tags, output{rt: env.Runtime, tag: tag})
 	}
-	return c
 }
 
 // read makes the inputs those of the operator.

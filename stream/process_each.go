@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"fmt"
+
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/operator"
 )
@@ -36,10 +38,31 @@ func ProcessEach[T, O any, P Processor[NoKey, T, O]](s Stream[T], open func(*Run
 type each[O any] struct{ core[O] }
 
 func newEach[O any](env *operator.Env, e *Env, n *graph.Node) *each[O] {
-	return &each[O]{newCore[O](env, e, n)}
+	p := &each[O]{}
+	p.init(env, e, n)
+	return p
 }
 
 func (p *each[O]) ProcessingTime(int64) error { return nil }
+
+// Snapshot takes the operator states, without copying them.
+func (p *each[O]) Snapshot(int64) (operator.StateSnapshot, error) {
+	v, err := p.states.freeze()
+	if v == nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// Restore takes over the subtask's share of the operator states.
+func (p *each[O]) Restore(r operator.StateReader) error {
+	for _, d := range r.States() {
+		if d.Kind == operator.KeyedState {
+			return fmt.Errorf("state %q of %q in the checkpoint belongs to keys, which the operator doesn't have now: give it another UID and leave its state out", d.Name, p.env.Name)
+		}
+	}
+	return p.states.restore(r)
+}
 
 // eachInput is one typed input whose records have no key.
 type eachInput[T, O any] struct {

@@ -18,8 +18,9 @@ type Runtime struct {
 	env      *operator.Env
 	files    *filesystem.Set
 	restored bool
-	state    *keyedState // nil where state has no key to belong to
-	errs     []error     // mistakes made in open
+	state    *keyedState     // nil where state has no key to belong to
+	operator *operatorStates // nil where there is no process function
+	errs     []error         // mistakes made in open
 }
 
 // runtime makes the Runtime of an operator instance of e's graph.

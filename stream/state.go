@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"iter"
 	"maps"
 	"reflect"
@@ -20,6 +21,9 @@ type keyedState struct {
 	now    func() int64
 	ttl    int64        // the shortest time to live of a state in ms, 0 for none
 	views  atomic.Int32 // snapshots that are still read
+
+	keyless bool        // there is no current key; slot is nobody's
+	fail    func(error) // fails the job
 }
 
 // slotState is one state, whatever its type.
@@ -68,25 +72,12 @@ func bind[V any](rt *Runtime, what, name string, opts []StateOption, kept ...fun
 	c.typ, _ = codec.Of[V]()
 	c.timed = len(opts) > 0
 	if c.ks == nil {
-		rt.fail("%s(%q): state belongs to a key; it can be had in the open function of Process and CoProcess only", what, name)
+		rt.fail("%s(%q): state belongs to a key; it can be had in the open function of Process, CoProcess and BroadcastProcess only", what, name)
 		c.ks = &keyedState{live: make([]int32, 1), names: map[string]bool{}, now: func() int64 { return 0 }}
 		c.grow(1)
 	}
 	c.views = &c.ks.views
-	switch {
-	case name == "":
-		rt.fail("%s without a name", what)
-	case name[0] == '_':
-		rt.fail("%s(%q): names that begin with _ are the engine's own", what, name)
-	case c.ks.names[name]:
-		rt.fail("%s(%q): the operator already has a state of that name", what, name)
-	}
-	c.ks.names[name] = true
-	for _, check := range kept {
-		if err := check(); err != nil {
-			rt.fail("%s(%q): %w", what, name, err)
-		}
-	}
+	bindName(rt, c.ks.names, what, name, kept)
 	for _, o := range opts {
 		if c.ttl = o.ttl.Milliseconds(); c.ttl < 1 {
 			rt.fail("%s(%q): TTL(%v) is less than 1 ms", what, name, o.ttl)
@@ -98,6 +89,24 @@ func bind[V any](rt *Runtime, what, name string, opts []StateOption, kept ...fun
 	}
 	c.ks.states = append(c.ks.states, c)
 	return c
+}
+
+// bindName checks the name of a new state, and what it keeps.
+func bindName(rt *Runtime, names map[string]bool, what, name string, kept []func() error) {
+	switch {
+	case name == "":
+		rt.fail("%s without a name", what)
+	case name[0] == '_':
+		rt.fail("%s(%q): names that begin with _ are the engine's own", what, name)
+	case names[name]:
+		rt.fail("%s(%q): the operator already has a state of that name", what, name)
+	}
+	names[name] = true
+	for _, check := range kept {
+		if err := check(); err != nil {
+			rt.fail("%s(%q): %w", what, name, err)
+		}
+	}
 }
 
 func encodable[V any]() func() error {
@@ -122,7 +131,15 @@ func (c *cells[V]) get() *V {
 	if e := c.at(s); e.set {
 		return &e.val
 	}
+	if c.ks.keyless {
+		c.misused()
+	}
 	return nil
+}
+
+// misused fails the job: the state was used where there is no key.
+func (c *cells[V]) misused() {
+	c.ks.fail(fmt.Errorf("state %q, which belongs to a key, was used in method Broadcast: its records have no key; use it in Element and OnTimer, or a BroadcastState", c.name))
 }
 
 // touch is the current key's value to change, made when there is none.
@@ -170,6 +187,9 @@ func (c *cells[V]) present() (v *V, fresh bool) {
 	if fresh = !e.set; fresh {
 		e.set = true
 		c.ks.live[s]++
+		if c.ks.keyless {
+			c.misused()
+		}
 	}
 	return &e.val, fresh
 }

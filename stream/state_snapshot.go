@@ -81,6 +81,7 @@ type processorView[K comparable] struct {
 	r      state.Range
 	keys   *state.Frozen[K, int32]
 	states []namedView
+	others *operatorView
 	timers []timersView[K]
 	views  *atomic.Int32
 	once   sync.Once
@@ -108,6 +109,10 @@ func (p *processor[K, O]) Snapshot(int64) (operator.StateSnapshot, error) {
 		}
 		v.states = append(v.states, namedView{s.label(), schema, expires, s.freeze()})
 	}
+	var err error
+	if v.others, err = p.states.freeze(); err != nil {
+		return nil, err
+	}
 	v.timers = []timersView[K]{{eventTimers, p.event.heap.list.freeze()}, {processingTimers, p.processing.heap.list.freeze()}}
 	v.keys = p.keys.Snapshot()
 	p.ks.views.Add(1)
@@ -118,6 +123,7 @@ func (p *processor[K, O]) Snapshot(int64) (operator.StateSnapshot, error) {
 func (v *processorView[K]) Release() {
 	v.once.Do(func() {
 		v.keys.Release()
+		v.others.Release()
 		v.states, v.timers = nil, nil
 		v.views.Add(-1)
 	})
@@ -159,7 +165,7 @@ func (v *processorView[K]) Write(w operator.StateWriter) error {
 			return err
 		}
 	}
-	return nil
+	return v.others.Write(w)
 }
 
 // pairs writes a pair of every key that value appends something for.
@@ -211,18 +217,21 @@ func appendInt64(dst []byte, n int64) []byte { return binary.LittleEndian.Append
 
 // Restore takes over the states and timers of this subtask's keys.
 func (p *processor[K, O]) Restore(r operator.StateReader) error {
+	if err := p.states.restore(r); err != nil {
+		return err
+	}
 	bound := map[string]slotState{}
 	for _, s := range p.ks.states {
 		bound[s.label()] = s
 	}
 	// Values first: the times of their expiry change what they set.
 	for _, d := range r.States() {
-		if d.Name[0] == '_' {
+		if d.Name[0] == '_' || d.Kind != operator.KeyedState {
 			continue
 		}
 		s := bound[d.Name]
 		if s == nil {
-			return fmt.Errorf("state %q is in the checkpoint, but the program doesn't bind it: bind it, or give the operator another UID and leave its state out", d.Name)
+			return notBound(d.Name)
 		}
 		fill, err := s.reader(d.Value)
 		if err != nil {

@@ -116,6 +116,9 @@ func (c *core) checkpointActions(now int64) {
 		case checkpoint.TriggerTasks:
 			c.triggerTasks(a)
 		case checkpoint.Notify:
+			if a.ID == c.stopAt && !a.Complete {
+				c.stopAt = 0
+			}
 			c.toHosts(func(*host) *linkpb.ToHost {
 				return &linkpb.ToHost{Message: &linkpb.ToHost_CheckpointNotice{CheckpointNotice: &linkpb.CheckpointNotice{Checkpoint: a.ID, Complete: a.Complete, Expired: a.Expired}}}
 			})

@@ -296,6 +296,32 @@ func TestStopWithSavepoint(t *testing.T) {
 	}
 }
 
+// TestAbortedStopGoesOn: the sources of a job that was to be stopped with a savepoint that failed emit again.
+func TestAbortedStopGoesOn(t *testing.T) {
+	networktest.NoLeak(t)
+	polled := make(chan int64, 1)
+	var got Collected
+	j := &Job{}
+	j.Node("sink", j.Node("source", nil, 0, ticker(polled)), hash, got.Sink)
+	run := start(t, j, 1, task.Settings{Checkpoints: true}, nil)
+	<-polled
+	for _, tk := range run.tasks {
+		tk.Trigger(1, &linkpb.CheckpointOptions{Savepoint: true, Stop: true, InlineThreshold: 64 << 20}, true)
+	}
+	awaitAcks(t, run, 2)
+	at := len(got.Records())
+	for _, tk := range run.tasks {
+		tk.Notice(1, false)
+	}
+	for deadline := time.Now().Add(30 * time.Second); len(got.Records()) <= at; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing comes after the savepoint was given up")
+		}
+	}
+	run.cancel()
+	run.wait()
+}
+
 // TestDrainEndsTheJob: the source ends as if its input had, with the largest watermark, and every task leaves its state.
 func TestDrainEndsTheJob(t *testing.T) {
 	networktest.NoLeak(t)

@@ -28,7 +28,7 @@ type checkpoints struct {
 	left        int          // channels that have not ended
 
 	held    []heldCommit // in no checkpoint that is known to be complete
-	stopped bool         // a source that emits nothing more: the job is being stopped with a savepoint
+	stopped int64        // the savepoint that stops the job, behind which a source emits nothing more; 0: none
 	drained bool         // a source that ends now
 	drain   string       // directory of the savepoint that drains the job
 
@@ -103,6 +103,9 @@ func (t *Task) noticed(id int64, complete bool) error {
 			t.dropOvertaking()
 		}
 		c.counting = slices.DeleteFunc(c.counting, func(a *alignment) bool { return a.id == id })
+		if c.stopped == id {
+			c.stopped = 0 // the job goes on
+		}
 	}
 	for i, l := range t.chain {
 		listener, ok := l.op.(operator.CheckpointListener)
@@ -168,7 +171,7 @@ func (t *Task) cut(id int64, o *linkpb.CheckpointOptions, begun time.Time, proce
 	ack := &linkpb.CheckpointAck{Id: t.ID(), Checkpoint: id, Commits: commits, ProcessedBytes: processed,
 		StartDelayMs: max(0, begun.UnixMilli()-o.GetTimestampMs()), AlignmentMs: start.Sub(begun).Milliseconds(), SyncMs: time.Since(start).Milliseconds()}
 	if o.GetStop() && t.source != nil {
-		c.stopped = true
+		c.stopped = id
 	}
 	return &share{options: o, ack: ack, snapshots: snapshots}, nil
 }

@@ -112,7 +112,7 @@ func (t *Task) deliver(p port, b operator.Batch) error {
 }
 
 func (t *Task) poll() (worked, ended bool, err error) {
-	if t.cp.stopped {
+	if t.cp.stopped != 0 {
 		return false, false, nil
 	}
 	if t.cp.drained {
@@ -182,7 +182,7 @@ func (t *Task) inputReady() bool {
 		return announcing()
 	}
 	if t.source != nil {
-		return t.woken.Load() && !t.cp.stopped
+		return t.woken.Load() && t.cp.stopped == 0
 	}
 	return t.gate.Ready()
 }

@@ -59,7 +59,7 @@ type verb struct {
 // verbs are all verbs, in the order of the help.
 func verbs(env *Env) []verb {
 	return []verb{
-		runVerb(env), runApplicationVerb(env), infoVerb(env), listVerb(env), cancelVerb(env), stopVerb(env), savepointVerb(env), checkpointVerb(env), yarnSessionVerb(env),
+		runVerb(env), runApplicationVerb(env), infoVerb(env), listVerb(env), cancelVerb(env), stopVerb(env), savepointVerb(env), checkpointVerb(env), stateVerb(env), yarnSessionVerb(env),
 		jobManagerVerb(env), taskManagerVerb(env), entrypointVerb(env), versionVerb(env),
 	}
 }

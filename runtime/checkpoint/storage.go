@@ -141,7 +141,7 @@ func DecodeMetadata(data []byte) (*checkpointpb.Metadata, error) {
 		return nil, fmt.Errorf("decode checkpoint metadata: %w", err)
 	}
 	if md.GetVersion() != FormatVersion {
-		return nil, fmt.Errorf("decode checkpoint metadata: it has format version %d, this program reads version %d", md.GetVersion(), FormatVersion)
+		return nil, fmt.Errorf("decode checkpoint metadata: it has format version %d, this program reads version %d; use the version of Weft that wrote it", md.GetVersion(), FormatVersion)
 	}
 	return md, nil
 }
@@ -159,7 +159,7 @@ func (s *Storage) Load(ctx context.Context, location string) (*checkpointpb.Meta
 	}
 	data, err := readAll(ctx, f, path.Join(dir, MetadataFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read checkpoint %s: %w: it has no %s", f.URI(dir), ErrNotACheckpoint, MetadataFile)
+		return nil, fmt.Errorf("read checkpoint %s: %w: %s", f.URI(dir), ErrNotACheckpoint, notThere(ctx, f, dir))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read checkpoint %s: %w", f.URI(dir), err)
@@ -170,6 +170,20 @@ func (s *Storage) Load(ctx context.Context, location string) (*checkpointpb.Meta
 	}
 	rebase(md, f.URI(dir))
 	return md, nil
+}
+
+// notThere says why a directory without metadata is no checkpoint.
+func notThere(ctx context.Context, f filesystem.FileSystem, dir string) string {
+	entries, err := f.List(ctx, dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "it doesn't exist"
+	case err != nil:
+		return err.Error()
+	case len(entries) == 0:
+		return "it is empty"
+	}
+	return fmt.Sprintf("it has no %s: it isn't complete, was aborted, or is something else", MetadataFile)
 }
 
 func readAll(ctx context.Context, f filesystem.FileSystem, name string) ([]byte, error) {

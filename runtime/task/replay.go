@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/weftstream/weft/filesystem"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
+	"github.com/weftstream/weft/runtime/checkpoint"
 )
 
 // errDamagedFlight is returned for a block of records in flight that can't be one.
@@ -17,7 +17,7 @@ var errDamagedFlight = errors.New("a batch in flight is shorter than its waterma
 // replay is what was in flight when an unaligned checkpoint was taken. It is delivered before new input; no checkpoint is
 // begun before it has been.
 type replay struct {
-	reader *stateReader
+	reader *checkpoint.Reader
 	flows  []flow
 }
 
@@ -34,7 +34,7 @@ func (t *Task) newReplay(s *linkpb.TaskState) error {
 	if len(s.GetChannels()) == 0 {
 		return nil
 	}
-	r := &replay{reader: &stateReader{ctx: t.ctx, files: t.job.Files, task: s, open: map[int32]filesystem.File{}}}
+	r := &replay{reader: checkpoint.NewReader(t.ctx, t.job.Files, s)}
 	for _, ch := range s.GetChannels() {
 		p, err := t.portOf(ch)
 		if err != nil {
@@ -85,7 +85,7 @@ func (t *Task) replayNext() error {
 		r.flows = r.flows[1:]
 		return err
 	}
-	block, err := r.reader.read(f.state.GetBatches()[0])
+	block, err := r.reader.Block(f.state.GetBatches()[0])
 	if err == nil && len(block) < 8 {
 		err = errDamagedFlight
 	}
@@ -119,7 +119,7 @@ func (f *flow) decode(records []byte) error {
 // close closes the files; r may be nil.
 func (r *replay) close() {
 	if r != nil {
-		r.reader.close()
+		r.reader.Close()
 	}
 }
 

@@ -35,7 +35,7 @@ func LateRightTo[R any](t Tag[R]) IntervalOption {
 
 // IntervalJoin pairs the records of two streams that have the same key and lie close together in time: every left record
 // of time t with every right one from t+lower to t+upper, both included. Results have the later time of the two. Records
-// need event times; one that is late is dropped, or goes to a side output. A record is kept until the watermark says that
+// need event times; one that is late is dropped and counted (numLateRecordsDropped), or goes to a side output. A record is kept until the watermark says that
 // no partner can come.
 func IntervalJoin[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], lower, upper time.Duration, f func(L, R) O, options ...IntervalOption) Stream[O] {
 	at := caller()
@@ -60,6 +60,8 @@ func IntervalJoin[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], lower
 	switch {
 	case f == nil:
 		e.fail(at, "IntervalJoin with a nil function")
+	case lower%time.Millisecond != 0 || upper%time.Millisecond != 0:
+		e.fail(at, "IntervalJoin from %v to %v: event time has milliseconds", lower, upper)
 	case j.lower > j.upper:
 		e.fail(at, "IntervalJoin from %v to %v: nothing lies between them", lower, upper)
 	}
@@ -67,6 +69,7 @@ func IntervalJoin[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], lower
 		own := j
 		own.left = bindTimed[L](rt, "left")
 		own.right = bindTimed[R](rt, "right")
+		own.dropped = rt.Counter("numLateRecordsDropped")
 		return &own
 	})
 	if joined.named != nil {
@@ -141,6 +144,7 @@ type intervalJoin[K comparable, L, R, O any] struct {
 	lateRight    Tag[R]
 	left         timedRecords[L]
 	right        timedRecords[R]
+	dropped      *Counter
 }
 
 // A left record of time t can have partners up to t+upper, a right one up to t-lower; each is kept at least until its own
@@ -154,7 +158,9 @@ func (j *intervalJoin[K, L, R, O]) Left(c *Context[K, O], v L) error {
 		return errUntimed
 	}
 	if t <= int64(c.Watermark()) {
-		if j.lateLeft.name != "" {
+		if j.lateLeft.name == "" {
+			j.dropped.Add(1)
+		} else {
 			EmitSide(c, j.lateLeft, v)
 		}
 		return nil
@@ -174,7 +180,9 @@ func (j *intervalJoin[K, L, R, O]) Right(c *Context[K, O], v R) error {
 		return errUntimed
 	}
 	if t <= int64(c.Watermark()) {
-		if j.lateRight.name != "" {
+		if j.lateRight.name == "" {
+			j.dropped.Add(1)
+		} else {
 			EmitSide(c, j.lateRight, v)
 		}
 		return nil

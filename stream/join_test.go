@@ -131,6 +131,9 @@ func TestIntervalJoinLateRecords(t *testing.T) {
 	if want := []string{": 1 4 @ 1501", "late: {Key:0 N:2 Name:} @ 1500"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	if n := r.rts[0].Counter("numLateRecordsDropped").Value(); n != 1 {
+		t.Errorf("%d records counted as dropped, want the right one", n)
+	}
 	env := newEnv("test", nil)
 	build(LateLeftTo(other))(env)
 	env.sinks++

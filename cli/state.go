@@ -94,7 +94,7 @@ func (o *stateOptions) on(ctx context.Context, env *Env, path string, do stateAc
 	if err != nil {
 		return err
 	}
-	defer files.Close() //nolint:errcheck // nothing was written
+	defer files.Close()
 	v := &savedState{session: s, o: o, storage: checkpoint.NewStorage(files)}
 	if v.md, err = v.storage.Load(ctx, path); err != nil {
 		return err

@@ -235,7 +235,6 @@ func TestListsAreDealtOutOrUnited(t *testing.T) {
 type trespasser struct {
 	rules *BroadcastMap[int64, string]
 	count *Value[int64]
-	read  bool
 }
 
 func (p *trespasser) Element(*Context[int64, string], rec) error {

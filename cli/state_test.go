@@ -180,13 +180,15 @@ func TestStateOfWhatIsNoSavepoint(t *testing.T) {
 		args   []string
 		want   string
 	}{
-		"nothing":        {func(dir string, _ []byte) { _ = os.RemoveAll(dir) }, list, "no completed checkpoint or savepoint there: it doesn't exist"},
-		"empty":          {func(dir string, _ []byte) { _ = os.Remove(dir + "/" + metadata); _ = os.Remove(dir + "/" + file) }, list, "it is empty"},
-		"half":           {func(dir string, _ []byte) { _ = os.Remove(dir + "/" + metadata) }, list, "it has no _metadata: it isn't complete"},
-		"cut":            {func(dir string, b []byte) { writeFile(t, dir+"/"+metadata, b[:len(b)/2]) }, list, "its checksum is wrong; the file is damaged"},
-		"changed":        {func(dir string, b []byte) { b[40] ^= 1; writeFile(t, dir+"/"+metadata, b) }, list, "its checksum is wrong; the file is damaged"},
-		"flink":          {func(dir string, _ []byte) { writeFile(t, dir+"/"+metadata, []byte("\x49\x60\x67\x2d etc etc etc")) }, list, "it isn't Weft's (Flink's own savepoints can't be read)"},
-		"newer":          {func(dir string, _ []byte) { writeFile(t, dir+"/"+metadata, sealed(t, &checkpointpb.Metadata{Version: 2})) }, list, "it has format version 2, this program reads version 1; use the version of Weft that wrote it"},
+		"nothing": {func(dir string, _ []byte) { _ = os.RemoveAll(dir) }, list, "no completed checkpoint or savepoint there: it doesn't exist"},
+		"empty":   {func(dir string, _ []byte) { _ = os.Remove(dir + "/" + metadata); _ = os.Remove(dir + "/" + file) }, list, "it is empty"},
+		"half":    {func(dir string, _ []byte) { _ = os.Remove(dir + "/" + metadata) }, list, "it has no _metadata: it isn't complete"},
+		"cut":     {func(dir string, b []byte) { writeFile(t, dir+"/"+metadata, b[:len(b)/2]) }, list, "its checksum is wrong; the file is damaged"},
+		"changed": {func(dir string, b []byte) { b[40] ^= 1; writeFile(t, dir+"/"+metadata, b) }, list, "its checksum is wrong; the file is damaged"},
+		"flink":   {func(dir string, _ []byte) { writeFile(t, dir+"/"+metadata, []byte("\x49\x60\x67\x2d etc etc etc")) }, list, "it isn't Weft's (Flink's own savepoints can't be read)"},
+		"newer": {func(dir string, _ []byte) {
+			writeFile(t, dir+"/"+metadata, sealed(t, &checkpointpb.Metadata{Version: 2}))
+		}, list, "it has format version 2, this program reads version 1; use the version of Weft that wrote it"},
 		"without a file": {func(dir string, _ []byte) { _ = os.Remove(dir + "/" + file) }, show, "no such file"},
 		"file cut":       {func(dir string, _ []byte) { _ = os.Truncate(dir+"/"+file, 10) }, show, "unexpected EOF"},
 		"file changed": {func(dir string, _ []byte) {

@@ -278,9 +278,6 @@ var acceptedGroups = []group{
 		execution.checkpointing.incremental
 		state.backend.type
 	`},
-	{"a snapshot that a job starts from stays its owner's", `
-		execution.state-recovery.claim-mode
-	`},
 	{"the TaskManagers of an earlier JobManager are not waited for", `
 		resourcemanager.previous-worker.recovery.timeout
 	`},

@@ -26,6 +26,8 @@ func (nothing) Release(graph.JobID, string)             {}
 func (nothing) Return(graph.JobID, string, []byte)      {}
 func (nothing) Send(string, *rpcpb.ToTaskManager) error { return errors.New("not connected") }
 func (nothing) Append(context.Context, ha.Record) error { return nil }
+func (nothing) Check(context.Context) error             { return nil }
+func (nothing) Number() uint64                          { return 1 }
 
 // archive notes what it gets.
 type archive struct{ got chan JobDetails }

@@ -136,6 +136,10 @@ func (m *JobManager) Run(ctx context.Context) error {
 	defer cancel()
 	rm := make(chan error, 1)
 	go func() { rm <- m.rm.Run(life) }()
+	var watch sync.WaitGroup
+	watch.Go(func() { m.watch(life) })
+	defer watch.Wait()
+	defer cancel()
 	var err error
 	end := shutdown{}
 	rmEnded := false
@@ -151,6 +155,25 @@ func (m *JobManager) Run(ctx context.Context) error {
 	}
 	m.c.Logger.Info("JobManager ends", "status", end.status.String(), "diagnostics", end.diagnostics, "error", err)
 	return errors.Join(err, m.end(end, err, rm, rmEnded, cancel))
+}
+
+// watch notices that another JobManager leads even while there is nothing to record: this one would go on for ever otherwise,
+// waiting for TaskManagers that are no longer its own, for instance.
+func (m *JobManager) watch(ctx context.Context) {
+	tick := time.NewTicker(conf.Get(m.c.Conf, conf.HeartbeatInterval))
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		// Another error is for whoever records something: the log may recover before.
+		if err := m.c.Log.Check(ctx); errors.Is(err, ha.ErrFenced) {
+			m.giveUp(err)
+			return
+		}
+	}
 }
 
 // end stops the roles in reverse order.

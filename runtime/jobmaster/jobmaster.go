@@ -40,9 +40,11 @@ type Slots interface {
 	Return(job graph.JobID, resourceID string, allocation []byte)
 }
 
-// EpochLog is where a JobMaster records what must survive; *ha.Epoch is one.
+// EpochLog is where a JobManager records what must survive; *ha.Epoch is one, which says what the methods do.
 type EpochLog interface {
 	Append(ctx context.Context, r ha.Record) error
+	Check(ctx context.Context) error
+	Number() uint64
 }
 
 // Location says where a TaskManager is.
@@ -124,7 +126,7 @@ func New(c Config) (*JobMaster, error) {
 	key := make([]byte, 32)
 	rand.Read(key) // never fails (crypto/rand)
 	m := &JobMaster{c: c, core: k, box: mailbox.New[event](), ended: make(chan struct{}),
-		info: &rpcpb.JobInfo{Graph: c.Graph, Config: c.Conf.Map(), JobKey: key}}
+		info: &rpcpb.JobInfo{Graph: c.Graph, Config: c.Conf.Map(), JobKey: key, Epoch: c.Log.Number()}}
 	if c.Files != nil {
 		m.storage = checkpoint.NewStorage(c.Files)
 	}

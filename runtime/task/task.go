@@ -49,6 +49,8 @@ type Job struct {
 	Exchange *network.Exchange
 	// Resource is the resource id of the host's TaskManager.
 	Resource string
+	// Epoch is the JobManager's.
+	Epoch    uint64
 	Settings Settings
 	// Files are the file systems that checkpoints are written to and read from; may be nil without any.
 	Files *filesystem.Set

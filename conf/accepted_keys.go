@@ -325,7 +325,6 @@ var acceptedGroups = []group{
 		heartbeat.rpc-failure-threshold
 		high-availability.jobmanager.port
 		pipeline.auto-generate-uids
-		pipeline.auto-watermark-interval
 		pipeline.global-job-parameters
 		resourcemanager.job.timeout
 		rest.await-leader-timeout

@@ -130,6 +130,8 @@ type Env struct {
 	Attempt int
 	// BatchSize is the number of records after which a batch is handed on.
 	BatchSize int
+	// WatermarkInterval is pipeline.auto-watermark-interval in milliseconds; 0: never.
+	WatermarkInterval int64
 	// Log has job, operator and subtask bound.
 	Log *slog.Logger
 	// Runtime is nil for coordinators, except for its Context and Counter.

@@ -27,6 +27,8 @@ type Settings struct {
 	// BufferTimeout is how long records may wait in a partial batch: 0 sends what there is after every batch of input,
 	// below 0 only full batches are sent (execution.buffer-timeout.enabled: false).
 	BufferTimeout time.Duration
+	// WatermarkInterval is how often operators are to make watermarks that don't follow from records; 0: never.
+	WatermarkInterval time.Duration
 	// Checkpoints says that the job takes checkpoints, so that a subtask that ends leaves its state.
 	Checkpoints bool
 	// AtLeastOnce says that barriers are counted and hold nothing back: a checkpoint may hold records that came behind its

@@ -153,7 +153,7 @@ func (d *Dispatcher) start(ctx context.Context, g *graph.JobGraph, record bool) 
 	log := d.c.Logger.With("job", id.String(), "name", g.GetName())
 	m, err := jobmaster.New(jobmaster.Config{Graph: g, Conf: c, TaskManagers: d.c.TaskManagers, Slots: d.c.Slots, Log: d.c.Log,
 		Committed: d.recovered.committed[id], Checkpoint: d.recovered.checkpoints[id], Again: d.recovered.graphs[id] != nil,
-		Files: d.c.Files, Logger: log})
+		Requirements: d.recovered.requirements[id], Files: d.c.Files, Logger: log})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalidGraph, err)
 	}

@@ -157,8 +157,8 @@ func (c *core) take() []action {
 	return a
 }
 
-// declare is a job's need in slots; 0 keeps what it has and asks for no more.
-func (c *core) declare(now int64, info *rpcpb.JobInfo, slots int) {
+// declare is a job's need in slots, and what it can't run without; 0 keeps what it has and asks for no more.
+func (c *core) declare(now int64, info *rpcpb.JobInfo, slots, least int) {
 	id := info.GetGraph().ID()
 	j := c.byJob[id]
 	if j == nil {
@@ -167,7 +167,9 @@ func (c *core) declare(now int64, info *rpcpb.JobInfo, slots int) {
 		c.jobs = append(c.jobs, j)
 	}
 	j.info, j.need = info, slots
-	j.impossible = !c.static && slots > c.maxSlots
+	if j.impossible = !c.static && least > c.maxSlots; !j.impossible && !c.static {
+		j.need = min(slots, c.maxSlots)
+	}
 	c.reconcile(now)
 }
 

@@ -213,3 +213,40 @@ func TestRescale(t *testing.T) {
 		})
 	}
 }
+
+// TestSlotsComeAndGo: with the adaptive scheduler a job begins with the slots there are, takes those that come, goes on with those
+// that are left when a TaskManager is lost, and takes its successor's.
+func TestSlotsComeAndGo(t *testing.T) {
+	r := startTally(t, map[string]string{"jobmanager.scheduler": "adaptive", "parallelism.default": "4"}, 1, 1)
+	start := func() string {
+		id, err := r.cluster.StartTaskManager()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	r.runsWith(1)
+	second := start()
+	r.runsWith(2)
+	third := start()
+	r.runsWith(3)
+	r.cluster.StopTaskManager(second)
+	r.runsWith(2)
+	start()
+	start()
+	r.runsWith(4)
+	r.cluster.StopTaskManager(third)
+	r.runsWith(3)
+	r.finishes()
+}
+
+// TestRestartStrategyCountsNoRescales: a job that may not restart at all is rescaled all the same.
+func TestRestartStrategyCountsNoRescales(t *testing.T) {
+	r := startTally(t, map[string]string{"restart-strategy.type": "none"}, 0, 0)
+	r.runsWith(2)
+	for _, p := range []int{3, 1, 2} {
+		r.require(p, p)
+		r.runsWith(p)
+	}
+	r.finishes()
+}

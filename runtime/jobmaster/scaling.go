@@ -24,8 +24,8 @@ type scalingSettings struct {
 }
 
 const (
-	schedulerAdaptive = "adaptive"
-	modeReactive      = "reactive"
+	schedulerAdaptive = "Adaptive"
+	modeReactive      = "REACTIVE"
 )
 
 func scalingSettingsOf(c conf.Configuration) scalingSettings {
@@ -57,7 +57,7 @@ type scaling struct {
 	required Requirements
 	before   Requirements // those of an earlier JobMaster
 	shape    *shape
-	past     map[operator.ID][]past
+	past     map[operator.ID]past
 	// stableAt is when a job that waits takes the slots there are, stable that it does.
 	stableAt int64
 	stable   bool
@@ -72,10 +72,11 @@ type scaling struct {
 	preparing bool // such a checkpoint is under way
 }
 
-// past is what is remembered of the attempts of a subtask that there isn't at present.
+// past is what is remembered of a vertex' subtasks from before the job was rescaled: the next attempt, and by subtask the
+// earlier ones.
 type past struct {
-	next    int // attempt
-	earlier []SubtaskDetails
+	next    int
+	earlier [][]SubtaskDetails
 }
 
 // bound gives the vertices their bounds: those that an earlier JobMaster recorded, or those of the configuration.
@@ -237,32 +238,35 @@ func (c *core) reshape(now int64, p map[operator.ID]int) error {
 	return nil
 }
 
-// inherit goes on with the attempts of a vertex: no two of a subtask have the same number.
+// inherit goes on with the attempts of a vertex. All subtasks get the same number, also those that are new: sinks take what
+// earlier attempts have left for leftovers, whichever subtask it was.
 func (c *core) inherit(v, old *vertex) {
-	all := c.past[v.id]
+	p := c.past[v.id]
 	for i, e := range old.subtasks {
-		p := past{next: e.attempt, earlier: e.earlier}
+		earlier, next := e.earlier, e.attempt
 		if e.start() >= 0 {
-			p = past{next: e.attempt + 1, earlier: e.history()}
+			earlier, next = e.history(), e.attempt+1
 		}
-		if i < len(all) {
-			all[i] = p
+		p.next = max(p.next, next)
+		if i < len(p.earlier) {
+			p.earlier[i] = earlier
 		} else {
-			all = append(all, p)
+			p.earlier = append(p.earlier, earlier)
 		}
 	}
 	if c.past == nil {
-		c.past = map[operator.ID][]past{}
+		c.past = map[operator.ID]past{}
 	}
-	c.past[v.id] = all
+	c.past[v.id] = p
 	for i, e := range v.subtasks {
-		if i < len(all) {
-			e.attempt, e.earlier = all[i].next, all[i].earlier
+		e.attempt = p.next
+		if i < len(p.earlier) {
+			e.earlier = p.earlier[i]
 		}
 	}
 }
 
-// requirementsOf are the present bounds, also of a job that hasn't been started.
+// requirements are the present bounds, also of a job that hasn't been started.
 func (c *core) requirements() Requirements {
 	r := Requirements{}
 	for _, v := range c.g.GetVertices() {

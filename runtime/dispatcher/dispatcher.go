@@ -178,6 +178,10 @@ func (d *Dispatcher) start(ctx context.Context, g *graph.JobGraph, record bool) 
 
 // configuration is the cluster's with the job's above it.
 func (d *Dispatcher) configuration(g *graph.JobGraph) (conf.Configuration, error) {
+	if v, ok := g.GetConfig()[conf.SchedulerMode.Key()]; ok && v != d.c.Conf.Map()[conf.SchedulerMode.Key()] {
+		return conf.Configuration{}, fmt.Errorf("%w: job %q sets scheduler-mode to %s, which is the cluster's to set; set jobmanager.scheduler to Adaptive instead",
+			ErrInvalidGraph, g.GetName(), v)
+	}
 	pairs := d.c.Conf.Map()
 	maps.Copy(pairs, g.GetConfig())
 	c, err := conf.FromMap(pairs)

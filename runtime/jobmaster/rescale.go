@@ -56,6 +56,9 @@ func (c *core) prepareRescale(now int64) {
 	if c.status != running || !c.deployed || c.committing() || c.stopAt != 0 || c.cp.Stopping() || c.suspect != nil || !c.cp.Running() {
 		return
 	}
+	if p, ok := c.shape.fit(len(c.pool)); !ok || c.has(p) {
+		return // slots were lost again
+	}
 	c.preparing = true
 	c.cp.Trigger(now, checkpoint.Request{ID: rescaleRequest, Tolerated: true})
 	c.checkpointActions(now)
@@ -64,7 +67,7 @@ func (c *core) prepareRescale(now int64) {
 // rescalePrepared is the outcome of that checkpoint.
 func (c *core) rescalePrepared(now int64, err error) {
 	c.preparing = false
-	if c.status != running || !c.deployed || c.committing() || c.done {
+	if c.status != running || !c.deployed || c.committing() || c.done || !c.cp.Running() {
 		return // it restarts or ends anyway
 	}
 	if err == nil {

@@ -136,12 +136,12 @@ func (c *core) enough(now int64) bool {
 	switch {
 	case c.committing():
 		return n >= c.need
-	case !c.wholeJob() && n >= c.slots || n >= c.need:
+	case !c.wholeJob() && n >= c.slots || c.wholeJob() && n >= c.need:
 		return true
 	case n < c.shape.least:
 		c.stableAt, c.stable = 0, false
 		return false
-	case c.wholeJob() && c.planned > 0 && n >= c.planned || c.stable:
+	case c.wholeJob() && (c.planned > 0 && n >= c.planned || c.stable):
 		return true
 	case c.stableAt == 0:
 		c.stableAt = now + max(1, c.stabilization)
@@ -302,6 +302,7 @@ func (c *core) setRequirements(now int64, r Requirements) error {
 		return nil
 	}
 	c.need = c.shape.most
+	c.returnSpares()
 	c.declare()
 	c.consider(now)
 	return nil

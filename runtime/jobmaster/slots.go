@@ -162,15 +162,21 @@ func (c *core) arrange() {
 		}
 		c.pool = pool
 	}
-	for len(c.pool) > c.need {
-		last := c.pool[len(c.pool)-1]
-		c.emit(returnAction{resourceID: last.host.loc.ResourceID, allocation: []byte(last.allocation)})
-		c.pool = c.pool[:len(c.pool)-1]
-	}
 	for i := range c.pool {
 		c.pool[i].position = 0
 		if i < c.slots {
 			c.pool[i].position = i + 1
+		}
+	}
+	c.returnSpares()
+}
+
+// returnSpares gives slots back that the job neither uses nor wants, the last ones first.
+func (c *core) returnSpares() {
+	for i := len(c.pool) - 1; i >= 0 && len(c.pool) > c.need; i-- {
+		if s := c.pool[i]; s.position == 0 {
+			c.emit(returnAction{resourceID: s.host.loc.ResourceID, allocation: []byte(s.allocation)})
+			c.pool = slices.Delete(c.pool, i, i+1)
 		}
 	}
 }

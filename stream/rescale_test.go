@@ -33,6 +33,39 @@ type tallyParams struct {
 // fuse is how many records are processed until the next panic; negative: there is none.
 var fuse atomic.Int64
 
+// made counts the records that sources have made, and those that they have made again; from enough on they make none until released,
+// so that the job is there as long as a test needs it.
+var (
+	made, enough atomic.Int64
+	released     atomic.Bool
+)
+
+// heldSource is a source whose readers stop and wait while the test isn't over.
+type heldSource struct{ stream.Source[int64] }
+
+func (s heldSource) Bounded() bool { return true }
+
+func (s heldSource) Open(rt *stream.Runtime) (stream.SourceReader[int64], error) {
+	r, err := s.Source.Open(rt)
+	return heldReader{r}, err
+}
+
+type heldReader struct{ stream.SourceReader[int64] }
+
+func (r heldReader) Poll(most int, emit func(*int64, stream.Time)) (bool, error) {
+	if made.Load() >= enough.Load() && !released.Load() {
+		return true, nil
+	}
+	return r.SourceReader.Poll(min(most, 50), func(v *int64, t stream.Time) { made.Add(1); emit(v, t) })
+}
+
+func (r heldReader) Wait() time.Duration {
+	if made.Load() >= enough.Load() && !released.Load() {
+		return time.Millisecond
+	}
+	return r.SourceReader.(interface{ Wait() time.Duration }).Wait()
+}
+
 type tallying struct{ n *stream.Value[int64] }
 
 func (c *tallying) Element(ctx *stream.Context[int64, string], _ int64) error {
@@ -46,9 +79,9 @@ func (c *tallying) Element(ctx *stream.Context[int64, string], _ int64) error {
 }
 
 var tallied = stream.Define("tallied", func(env *stream.Env, p tallyParams) error {
-	numbers := stream.From(env, datagen.New(p.Events, func(*stream.Runtime) func(int64) int64 {
+	numbers := stream.From(env, heldSource{datagen.New(p.Events, func(*stream.Runtime) func(int64) int64 {
 		return func(i int64) int64 { return i }
-	}, datagen.Rate(p.Rate))).UID("numbers")
+	}, datagen.Rate(p.Rate))}).UID("numbers")
 	same := stream.Map(numbers, func(n int64) int64 { return n }).UID("same").DisableChaining() // a forward exchange
 	stream.Process(stream.KeyBy(same, func(n int64) int64 { return n % p.Keys }), func(rt *stream.Runtime) *tallying {
 		return &tallying{stream.ValueState[int64](rt, "n")}
@@ -69,6 +102,8 @@ type tallyRun struct {
 func startTally(t *testing.T, more map[string]string, taskManagers, slots int) *tallyRun {
 	t.Helper()
 	fuse.Store(-1)
+	made.Store(0)
+	released.Store(false)
 	c := map[string]string{"execution.checkpointing.interval": "20ms", "execution.checkpointing.dir": t.TempDir(),
 		"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.attempts": "1000", "restart-strategy.fixed-delay.delay": "1ms",
 		"parallelism.default": "2", "jobmanager.adaptive-scheduler.submission.resource-stabilization-timeout": "50 ms",
@@ -77,6 +112,7 @@ func startTally(t *testing.T, more map[string]string, taskManagers, slots int) *
 	made := make(chan *minicluster.MiniCluster, 1)
 	d := stream.NewClusterDriver(c, taskManagers, slots, slog.New(slog.NewTextHandler(t.Output(), nil)), func(m *minicluster.MiniCluster) { made <- m })
 	r := &tallyRun{t: t, ended: make(chan error, 1), p: tallyParams{Events: 12000, Keys: 37, Rate: 6000, Output: filepath.Join(t.TempDir(), "out")}}
+	enough.Store(r.p.Events * 3 / 4)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		_, err := tallied.Run(ctx, d, r.p)
@@ -156,6 +192,7 @@ func (r *tallyRun) require(lower, upper int) {
 func (r *tallyRun) finishes() {
 	r.t.Helper()
 	fuse.Store(-1)
+	released.Store(true)
 	select {
 	case err := <-r.ended:
 		if err != nil {
@@ -249,4 +286,28 @@ func TestRestartStrategyCountsNoRescales(t *testing.T) {
 		r.runsWith(p)
 	}
 	r.finishes()
+}
+
+// TestReactive: a job takes what slots there are, up to its max parallelism, whatever its parallelism.
+func TestReactive(t *testing.T) {
+	r := startTally(t, map[string]string{"scheduler-mode": "reactive", "parallelism.default": "1", "pipeline.max-parallelism": "3"}, 1, 2)
+	r.runsWith(2)
+	if _, err := r.cluster.StartTaskManager(); err != nil {
+		t.Fatal(err)
+	}
+	r.runsWith(3)
+	if o := r.cluster.JobManager().Overview(); o.SlotsTotal != 4 || o.SlotsFree != 1 {
+		t.Errorf("%d of %d slots are free, want 1 of 4", o.SlotsFree, o.SlotsTotal)
+	}
+	r.finishes()
+}
+
+// TestReactiveNeedsAStandaloneCluster: nobody may be asked for all the slots there could be.
+func TestReactiveNeedsAStandaloneCluster(t *testing.T) {
+	d := stream.NewLocalDriver(stream.LocalOptions{Configuration: map[string]string{"scheduler-mode": "reactive"}})
+	defer d.Close()
+	_, err := tallied.Run(t.Context(), d, tallyParams{Events: 1, Keys: 1, Output: t.TempDir()})
+	if err == nil || !strings.Contains(err.Error(), "jobmanager.scheduler") {
+		t.Errorf("error %v, want one that names jobmanager.scheduler", err)
+	}
 }

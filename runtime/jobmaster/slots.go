@@ -258,8 +258,11 @@ func (c *core) dropSlots(h *host) bool {
 // slotShortage is the ResourceManager's explanation for missing slots; fatal: they will never come.
 func (c *core) slotShortage(now int64, reason string, fatal bool) {
 	c.shortage = reason
-	if fatal && c.waitsForSlots() {
+	switch {
+	case fatal && c.waitsForSlots():
 		c.failIn(now, c.jobFailure(now, reason), c.waiting())
+	case fatal && c.deployed:
+		c.note("the job goes on as it is: %s", reason)
 	}
 }
 

@@ -86,7 +86,9 @@ type jobNeed struct {
 	id   graph.JobID
 	info *rpcpb.JobInfo
 	need int
-	has  int
+	// least is without how many slots it can't run.
+	least int
+	has   int
 	// avoid holds TaskManagers that refused the job, until when, and refusal what the last one said.
 	avoid   map[string]int64
 	refusal string
@@ -166,7 +168,7 @@ func (c *core) declare(now int64, info *rpcpb.JobInfo, slots, least int) {
 		c.byJob[id] = j
 		c.jobs = append(c.jobs, j)
 	}
-	j.info, j.need = info, slots
+	j.info, j.need, j.least = info, slots, least
 	if j.impossible = !c.static && least > c.maxSlots; !j.impossible && !c.static {
 		j.need = min(slots, c.maxSlots)
 	}

@@ -1680,9 +1680,10 @@ func (x *Deploy) GetCoordinators() []*Coordinator {
 type Task struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            *ExecutionID           `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Inputs        []*InputGate           `protobuf:"bytes,2,rep,name=inputs,proto3" json:"inputs,omitempty"`   // one per JobGraph edge into the vertex
-	Outputs       []*OutputEdge          `protobuf:"bytes,3,rep,name=outputs,proto3" json:"outputs,omitempty"` // one per JobGraph edge out of the vertex
-	Restore       *TaskState             `protobuf:"bytes,4,opt,name=restore,proto3" json:"restore,omitempty"` // what its operators start from; absent without a checkpoint
+	Inputs        []*InputGate           `protobuf:"bytes,2,rep,name=inputs,proto3" json:"inputs,omitempty"`            // one per JobGraph edge into the vertex
+	Outputs       []*OutputEdge          `protobuf:"bytes,3,rep,name=outputs,proto3" json:"outputs,omitempty"`          // one per JobGraph edge out of the vertex
+	Restore       *TaskState             `protobuf:"bytes,4,opt,name=restore,proto3" json:"restore,omitempty"`          // what its operators start from; absent without a checkpoint
+	Parallelism   int32                  `protobuf:"varint,5,opt,name=parallelism,proto3" json:"parallelism,omitempty"` // of its vertex; HostStart's graph has that of the job's beginning
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1743,6 +1744,13 @@ func (x *Task) GetRestore() *TaskState {
 		return x.Restore
 	}
 	return nil
+}
+
+func (x *Task) GetParallelism() int32 {
+	if x != nil {
+		return x.Parallelism
+	}
+	return 0
 }
 
 type InputGate struct {
@@ -3847,12 +3855,13 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\aattempt\x18\x03 \x01(\x05R\aattempt\"k\n" +
 	"\x06Deploy\x12%\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x0f.weft.link.TaskR\x05tasks\x12:\n" +
-	"\fcoordinators\x18\x02 \x03(\v2\x16.weft.link.CoordinatorR\fcoordinators\"\xbd\x01\n" +
+	"\fcoordinators\x18\x02 \x03(\v2\x16.weft.link.CoordinatorR\fcoordinators\"\xdf\x01\n" +
 	"\x04Task\x12&\n" +
 	"\x02id\x18\x01 \x01(\v2\x16.weft.link.ExecutionIDR\x02id\x12,\n" +
 	"\x06inputs\x18\x02 \x03(\v2\x14.weft.link.InputGateR\x06inputs\x12/\n" +
 	"\aoutputs\x18\x03 \x03(\v2\x15.weft.link.OutputEdgeR\aoutputs\x12.\n" +
-	"\arestore\x18\x04 \x01(\v2\x14.weft.link.TaskStateR\arestore\"O\n" +
+	"\arestore\x18\x04 \x01(\v2\x14.weft.link.TaskStateR\arestore\x12 \n" +
+	"\vparallelism\x18\x05 \x01(\x05R\vparallelism\"O\n" +
 	"\tInputGate\x12\x12\n" +
 	"\x04edge\x18\x01 \x01(\x05R\x04edge\x12.\n" +
 	"\bchannels\x18\x02 \x03(\v2\x12.weft.link.ChannelR\bchannels\"\x81\x01\n" +

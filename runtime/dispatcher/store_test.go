@@ -21,7 +21,7 @@ import (
 // nothing is a cluster without slots, whose epoch log forgets.
 type nothing struct{}
 
-func (nothing) Declare(*rpcpb.JobInfo, int)             {}
+func (nothing) Declare(*rpcpb.JobInfo, int, int)        {}
 func (nothing) Release(graph.JobID, string)             {}
 func (nothing) Return(graph.JobID, string, []byte)      {}
 func (nothing) Send(string, *rpcpb.ToTaskManager) error { return errors.New("not connected") }

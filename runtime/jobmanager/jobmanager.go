@@ -96,6 +96,9 @@ func New(c Config) (*JobManager, error) {
 	if c.Spec == (resourcemanager.WorkerSpec{}) {
 		c.Spec = resourcemanager.WorkerSpecOf(c.Conf)
 	}
+	if _, reactive := conf.Lookup(c.Conf, conf.SchedulerMode); reactive && !resourcemanager.IsStatic(c.Driver) {
+		return nil, errReactive
+	}
 	m := &JobManager{c: c, request: make(chan shutdown, 1), fatal: make(chan error, 1)}
 	m.peers.byID = map[string]peer{}
 	var err error
@@ -108,6 +111,10 @@ func New(c Config) (*JobManager, error) {
 		Reattach: c.Reattach, Archive: c.Archive, Logger: c.Logger.With("role", "jobmaster"), Fatal: m.giveUp})
 	return m, err
 }
+
+var errReactive = errors.New("start a JobManager: scheduler-mode is REACTIVE, which is for standalone clusters, whose TaskManagers " +
+	"come and go by themselves: here set jobmanager.scheduler to Adaptive, and ask for another parallelism with " +
+	"PUT /jobs/:jobid/resource-requirements")
 
 // jobs routes the ResourceManager's news to the Dispatcher, which is made after it.
 type jobs struct{ m *JobManager }

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/weftstream/weft/filesystem"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
@@ -123,6 +125,10 @@ func New(job *Job, spec *linkpb.Task, host Host) (*Task, error) {
 	}
 	if vertex == nil {
 		return nil, fmt.Errorf("deploy a subtask of vertex %x: the job has no such vertex", spec.GetId().GetVertex())
+	}
+	if n := spec.GetParallelism(); n != 0 && n != vertex.GetParallelism() { // the job was rescaled since the host began
+		vertex = proto.CloneOf(vertex)
+		vertex.Parallelism = n
 	}
 	t := &Task{job: job, host: host, spec: spec, vertex: vertex, waker: network.NewWaker(), current: -1, blamed: -1,
 		log: job.Log.With("vertex", vertex.GetName(), "subtask", spec.GetId().GetSubtask(), "attempt", spec.GetId().GetAttempt())}

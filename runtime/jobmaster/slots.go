@@ -44,6 +44,7 @@ type slotPool struct {
 	// need is the number of slots declared; pool what was offered.
 	need     int
 	pool     []slot
+	homes    []string // by position: the TaskManager of the slot that is there, or was there last
 	deployed bool
 	refusals int
 	// shortage is what the ResourceManager says about missing slots.
@@ -113,34 +114,38 @@ func (c *core) allSlots(now int64) {
 	}
 }
 
-// arrange puts the slots in order: by host, then number, so that neighbouring subtasks share a host. When a part of the job
-// restarts, slots that others may run in stay where they are and new ones take the places of those lost.
+// arrange puts the slots in order: by host, then number, so that neighbouring subtasks share a host. When the job, or a part
+// of it, restarts, slots stay where they are and new ones take the places of those lost, on the same TaskManager if there are
+// any: it may have copies of their subtasks' state.
 func (c *core) arrange() {
 	slices.SortFunc(c.pool, func(a, b slot) int {
 		return cmp.Or(cmp.Compare(a.host.index, b.host.index), cmp.Compare(a.number, b.number))
 	})
-	if !c.wholeJob() {
-		kept := make([]*slot, len(c.pool))
-		var fresh []*slot
-		for i := range c.pool {
-			if s := &c.pool[i]; s.position > 0 && s.position <= len(kept) {
-				kept[s.position-1] = s
-			} else {
-				fresh = append(fresh, s)
-			}
-		}
-		pool := make([]slot, len(kept))
-		for i, s := range kept {
-			if s == nil {
-				s, fresh = fresh[0], fresh[1:]
-			}
-			pool[i] = *s
-		}
-		c.pool = pool
-	}
+	placed := make([]*slot, len(c.pool))
+	var fresh []*slot
 	for i := range c.pool {
-		c.pool[i].position = i + 1
+		if s := &c.pool[i]; s.position > 0 && s.position <= len(placed) {
+			placed[s.position-1] = s
+		} else {
+			fresh = append(fresh, s)
+		}
 	}
+	take := func(i int, which func(*slot) bool) {
+		if at := slices.IndexFunc(fresh, which); placed[i] == nil && at >= 0 {
+			placed[i] = fresh[at]
+			fresh = slices.Delete(fresh, at, at+1)
+		}
+	}
+	for i := range min(len(placed), len(c.homes)) {
+		take(i, func(s *slot) bool { return s.host.loc.ResourceID == c.homes[i] })
+	}
+	pool, homes := make([]slot, len(placed)), make([]string, len(placed))
+	for i := range placed {
+		take(i, func(*slot) bool { return true })
+		pool[i] = *placed[i]
+		pool[i].position, homes[i] = i+1, pool[i].host.loc.ResourceID
+	}
+	c.pool, c.homes = pool, homes
 }
 
 // refused is a slot that a TaskManager can't give, or takes back before it is used.

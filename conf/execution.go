@@ -44,6 +44,9 @@ var (
 	ExecutionStateRecoveryIgnoreUnclaimedState = boolOption("execution.state-recovery.ignore-unclaimed-state",
 		"Whether state that no operator of the job claims is left out.").or(false).
 		older("execution.savepoint.ignore-unclaimed-state").in(ScopeJob)
+	ExecutionStateRecoveryFromLocal = boolOption("execution.state-recovery.from-local",
+		"Whether a subtask that starts again on the TaskManager where it was reads its state from the copy there; execution.checkpointing.local-backup.enabled is then on unless it is set.").or(false).
+		older("state.backend.local-recovery").in(ScopeJob)
 	ExecutionStateRecoveryClaimMode = enumOption("execution.state-recovery.claim-mode",
 		"Who owns the savepoint or checkpoint that a job starts from: its user (NO_CLAIM; LEGACY means the same), or the job, which removes it once newer checkpoints have superseded it (CLAIM).", "NO_CLAIM", "CLAIM", "LEGACY").or("NO_CLAIM").
 		older("execution.savepoint-restore-mode").in(ScopeJob)

@@ -16,6 +16,7 @@ import (
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
+	"github.com/weftstream/weft/runtime/checkpoint"
 	"github.com/weftstream/weft/runtime/network"
 	"github.com/weftstream/weft/runtime/task"
 )
@@ -172,6 +173,9 @@ func (h *host) begin(s *linkpb.HostStart) error {
 		Settings: settings.Settings, Log: h.log}
 	if h.o.Files != nil {
 		h.job.Files = h.o.Files()
+	}
+	if dir := s.GetLocalStateDir(); dir != "" && (settings.LocalBackup || settings.LocalRecovery) {
+		h.job.Local = checkpoint.NewLocalCopies(dir, h.log)
 	}
 	for _, n := range stream.Nodes {
 		h.job.Nodes[n.OperatorID()] = n

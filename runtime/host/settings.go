@@ -36,6 +36,8 @@ func settingsOf(pairs map[string]string, job graph.JobID) (settings, error) {
 	}
 	checkpoints := checkpoint.ConfigOf(c)
 	s.AtLeastOnce, s.Unaligned = !checkpoints.ExactlyOnce, checkpoints.Unaligned
+	s.LocalBackup = conf.Get(c, conf.ExecutionCheckpointingLocalBackupEnabled)
+	s.LocalRecovery = conf.Get(c, conf.ExecutionStateRecoveryFromLocal)
 	s.Checkpoints = conf.Get(c, conf.ExecutionCheckpointingInterval) > 0
 	if dir := conf.Get(c, conf.ExecutionCheckpointingDir); dir != "" && conf.Get(c, conf.ExecutionCheckpointingStorage) != "jobmanager" {
 		s.SharedDirectory = checkpoint.SharedDirectory(dir, job)

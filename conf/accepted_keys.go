@@ -313,7 +313,6 @@ var acceptedGroups = []group{
 		cluster.registration.max-timeout
 		cluster.services.shutdown-timeout
 		execution.program-config.enabled
-		execution.runtime-mode
 		fs.overwrite-files
 		heartbeat.rpc-failure-threshold
 		high-availability.jobmanager.port

@@ -155,7 +155,7 @@ func (h *host) begin(s *linkpb.HostStart) error {
 	h.start = s
 	h.limit(s.GetMemory(), s.GetProcessors())
 	h.log = h.log.With("job", s.GetGraph().ID().String(), "host", s.GetResourceId())
-	settings, err := settingsOf(s.GetConfig(), s.GetGraph().ID())
+	settings, err := settingsOf(s.GetConfig(), s.GetGraph().ID(), s.GetGraph().GetBounded())
 	if err != nil {
 		return fmt.Errorf("start job %q: %w", s.GetGraph().GetName(), err)
 	}

@@ -18,8 +18,8 @@ type settings struct {
 	cancelInterval time.Duration
 }
 
-// settingsOf takes from the configuration what hosts and tasks look at.
-func settingsOf(pairs map[string]string, job graph.JobID) (settings, error) {
+// settingsOf takes from the configuration what hosts and tasks look at. bounded says that all sources of the job end.
+func settingsOf(pairs map[string]string, job graph.JobID, bounded bool) (settings, error) {
 	c, err := conf.FromMap(pairs)
 	if err != nil {
 		return settings{}, fmt.Errorf("read the configuration of the job: %w", err)
@@ -38,7 +38,8 @@ func settingsOf(pairs map[string]string, job graph.JobID) (settings, error) {
 	s.AtLeastOnce, s.Unaligned = !checkpoints.ExactlyOnce, checkpoints.Unaligned
 	s.LocalBackup = conf.Get(c, conf.ExecutionCheckpointingLocalBackupEnabled)
 	s.LocalRecovery = conf.Get(c, conf.ExecutionStateRecoveryFromLocal)
-	s.Checkpoints = conf.Get(c, conf.ExecutionCheckpointingInterval) > 0
+	s.Batch = conf.Batch(c, bounded)
+	s.Checkpoints = conf.Get(c, conf.ExecutionCheckpointingInterval) > 0 && !s.Batch
 	if dir := conf.Get(c, conf.ExecutionCheckpointingDir); dir != "" && conf.Get(c, conf.ExecutionCheckpointingStorage) != "jobmanager" {
 		s.SharedDirectory = checkpoint.SharedDirectory(dir, job)
 	}

@@ -32,6 +32,8 @@ type Settings struct {
 	BufferTimeout time.Duration
 	// WatermarkInterval is how often operators are to make watermarks that don't follow from records; 0: never.
 	WatermarkInterval time.Duration
+	// Batch says that the job is executed as a batch (operator.Env.Batch).
+	Batch bool
 	// Checkpoints says that the job takes checkpoints, so that a subtask that ends leaves its state.
 	Checkpoints bool
 	// AtLeastOnce says that barriers are counted and hold nothing back: a checkpoint may hold records that came behind its

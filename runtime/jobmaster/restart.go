@@ -120,8 +120,10 @@ func (c *core) redeploy(now int64) {
 	c.affected = nil
 }
 
-// recommit has sinks commit what the checkpoint holds from which the tasks started: whether they had done so is unknown.
+// recommit has sinks commit what the checkpoint holds from which the tasks started: whether they had done so is unknown. That
+// includes what a checkpoint holds that became complete while the job was restarting.
 func (c *core) recommit(now int64) {
+	c.checkpointCommits, c.commitAt = nil, 0
 	if id, commits := c.cp.Recommit(); c.state() != nil {
 		c.commitCheckpoint(now, id, commits)
 	}

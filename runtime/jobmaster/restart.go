@@ -54,7 +54,7 @@ func (c *core) beginRestart(now int64, why string, where regionSet) {
 	if c.deployed {
 		c.planned = max(c.planned, c.slots)
 	}
-	c.deployed, c.refusals, c.stopAt, c.rescaleAt = false, 0, 0, 0
+	c.deployed, c.refusals, c.stopAt, c.rescaleAt, c.rescaleAfter = false, 0, 0, 0, 0
 	c.closeCoordinators()
 	if c.wholeJob() {
 		c.coordinator, c.checkpointCommits, c.commitAt = nil, nil, 0
@@ -120,8 +120,10 @@ func (c *core) redeploy(now int64) {
 	c.affected = nil
 }
 
-// recommit has sinks commit what the checkpoint holds from which the tasks started: whether they had done so is unknown.
+// recommit has sinks commit what the checkpoint holds from which the tasks started: whether they had done so is unknown. That
+// includes what a checkpoint that was completed meanwhile has brought.
 func (c *core) recommit(now int64) {
+	c.checkpointCommits, c.commitAt = nil, 0
 	if id, commits := c.cp.Recommit(); c.state() != nil {
 		c.commitCheckpoint(now, id, commits)
 	}

@@ -138,7 +138,7 @@ func startTally(t *testing.T, more map[string]string, taskManagers, slots int) *
 // until waits for a condition.
 func (r *tallyRun) until(what string, ok func() bool) {
 	r.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); {
+	for deadline := time.Now().Add(20 * time.Second); !ok(); {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("it didn't come that %s; the job: %s", what, r)
 		}
@@ -158,6 +158,13 @@ func (r *tallyRun) String() string {
 	s := d.Status.String()
 	for _, v := range d.Vertices {
 		s += fmt.Sprintf(" %s:%d", v.Name, v.Parallelism)
+	}
+	if c, _ := r.cluster.Dispatcher().Checkpoints(r.id); len(c.History) > 0 {
+		k := c.History[0]
+		s += fmt.Sprintf("; checkpoint %d %s, %d of %d subtasks have acknowledged it", k.ID, k.Status, k.Acknowledged, k.Tasks)
+		for _, v := range k.Vertices {
+			s += fmt.Sprintf("; %s %+v", v.ID[:4], v.Subtasks)
+		}
 	}
 	return s
 }
@@ -198,7 +205,7 @@ func (r *tallyRun) finishes() {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(20 * time.Second):
 		r.t.Fatalf("the job doesn't end: %s", r)
 	}
 	seen := map[string]int{}
@@ -226,8 +233,8 @@ func (r *tallyRun) finishes() {
 	}
 }
 
-// TestRescale: a job that writes exactly once is rescaled while it runs, and panics at random in between; every record is in its
-// output once.
+// TestRescale: a job that writes exactly once is rescaled while it runs; it panics and its TaskManagers are killed at random in
+// between; every record is in its output once.
 func TestRescale(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -244,6 +251,9 @@ func TestRescale(t *testing.T) {
 			for _, p := range []int{4, 1, 3} {
 				fuse.Store(random.Int64N(1000) + 1)
 				r.require(p, p)
+				if all := r.cluster.JobManager().TaskManagers(); random.IntN(2) == 0 && len(all) > 0 {
+					r.cluster.StopTaskManager(all[random.IntN(len(all))].ResourceID)
+				}
 				r.runsWith(p)
 			}
 			r.finishes()

@@ -145,6 +145,15 @@ func TestSubmissionRefused(t *testing.T) {
 	}
 }
 
+// TestReactiveRefused: a client says at once what it can't do.
+func TestReactiveRefused(t *testing.T) {
+	w, _ := memoryWorld(t, yarntest.Config{})
+	d, _ := w.descriptor(t, map[string]string{"scheduler-mode": "reactive"})
+	if _, err := d.DeploySession(within(t)); err == nil || !strings.Contains(err.Error(), "jobmanager.scheduler") {
+		t.Errorf("error %v, want one that names jobmanager.scheduler", err)
+	}
+}
+
 // TestSweep: what belongs to an application that has ended goes; what isn't known to have ended stays.
 func TestSweep(t *testing.T) {
 	w, c := memoryWorld(t, yarntest.Config{})

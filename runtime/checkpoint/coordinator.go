@@ -91,6 +91,7 @@ type phase int
 
 const (
 	preparing phase = iota
+	prepared        // waits until those before it are triggered: subtasks ignore the barrier of one that is older than the last
 	coordinating
 	acknowledging
 	storable
@@ -300,6 +301,8 @@ func (c *Coordinator) missing(p *pending) string {
 	switch p.phase {
 	case preparing:
 		return "its directory isn't made"
+	case prepared:
+		return "one before it isn't triggered"
 	case coordinating:
 		return "the coordinator tasks have not answered"
 	}
@@ -407,11 +410,28 @@ func (c *Coordinator) Prepared(now int64, id int64, dir string, err error) {
 		return
 	}
 	p.options.Directory, p.record.Path = dir, dir
+	p.phase = prepared
+	c.advance(now)
+}
+
+// advance goes on with the oldest checkpoint that isn't triggered, if its directory is made, and then with the next one.
+func (c *Coordinator) advance(now int64) {
+	for {
+		i := slices.IndexFunc(c.pending, func(p *pending) bool { return p.phase < acknowledging })
+		if i < 0 || c.pending[i].phase != prepared {
+			return
+		}
+		c.coordinate(now, c.pending[i])
+	}
+}
+
+// coordinate has the coordinator tasks take their snapshots; without any it triggers the checkpoint at once.
+func (c *Coordinator) coordinate(now int64, p *pending) {
 	p.phase = coordinating
 	if slices.ContainsFunc(c.g.GetVertices(), func(v *graph.JobVertex) bool {
 		return slices.ContainsFunc(v.GetOperators(), func(o *graph.ChainedOperator) bool { return o.GetCoordinator() })
 	}) {
-		c.emit(SnapshotCoordinators{ID: id})
+		c.emit(SnapshotCoordinators{ID: p.id})
 		return
 	}
 	c.triggerTasks(now, p)
@@ -427,6 +447,7 @@ func (c *Coordinator) CoordinatorsSnapshot(now int64, m *linkpb.CoordinatorSnaps
 	default:
 		p.coordinators = m.GetSnapshots()
 		c.triggerTasks(now, p)
+		c.advance(now)
 	}
 }
 
@@ -819,6 +840,9 @@ func (c *Coordinator) abort(now int64, p *pending, reason string, counts bool) {
 			c.failures = 0
 			c.emit(Fail{Reason: fmt.Sprintf("checkpoint %d failed, and execution.checkpointing.tolerable-failed-checkpoints is %d: %s", p.id, c.cfg.Tolerable, reason)})
 		}
+	}
+	if c.running {
+		c.advance(now)
 	}
 }
 

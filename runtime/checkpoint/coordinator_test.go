@@ -316,3 +316,28 @@ func TestSavepointRequests(t *testing.T) {
 	b.Trigger(4, Request{ID: 5, Savepoint: true, Directory: "/sp"})
 	b.want("answer 5", "aren't all running")
 }
+
+// TestCheckpointsAreTriggeredInOrder: a subtask that has the barrier of one checkpoint ignores those of earlier ones, so that one
+// whose directory is made sooner than that of the one before it waits for that.
+func TestCheckpointsAreTriggeredInOrder(t *testing.T) {
+	b := newBench(t, nil)
+	b.Tick(100)
+	b.Trigger(101, Request{ID: 7})
+	b.want("prepare 1", "prepare 2")
+	b.Prepared(102, 2, "hdfs://nn/c/chk-2", nil)
+	b.wantNothing()
+	b.Prepared(103, 1, "hdfs://nn/c/chk-1", nil)
+	b.want("snapshot coordinators 1")
+	b.CoordinatorsSnapshot(104, &linkpb.CoordinatorSnapshots{Checkpoint: 1})
+	b.want("trigger 1", "snapshot coordinators 2")
+	b.CoordinatorsSnapshot(105, &linkpb.CoordinatorSnapshots{Checkpoint: 2})
+	b.want("trigger 2")
+
+	b = newBench(t, nil)
+	b.Tick(100)
+	b.Trigger(101, Request{ID: 7})
+	b.Prepared(102, 2, "hdfs://nn/c/chk-2", nil)
+	b.want("prepare 1", "prepare 2")
+	b.Prepared(103, 1, "", errors.New("no quota")) // then nothing is before it
+	b.want("snapshot coordinators 2")
+}

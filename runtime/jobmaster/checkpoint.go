@@ -120,7 +120,7 @@ func (c *core) checkpointActions(now int64) {
 	var rescale *checkpoint.Answer
 	defer func() {
 		if rescale != nil {
-			c.rescalePrepared(now, rescale.Err)
+			c.rescalePrepared(now, rescale)
 		}
 	}()
 	for _, a := range c.cp.Take() {
@@ -217,7 +217,18 @@ func (c *core) nextCheckpointCommit(now int64) {
 			return
 		}
 	}
+	if c.rescaleAfter != 0 && !c.commits(c.rescaleAfter) && c.status == running && !c.committing() {
+		c.rescale(now)
+		if c.status != running {
+			return
+		}
+	}
 	c.sendCheckpointCommits()
+}
+
+// commits says that what checkpoint id, or one before it, holds is still being committed.
+func (c *core) commits(id int64) bool {
+	return slices.ContainsFunc(c.checkpointCommits, func(k *checkpointCommit) bool { return k.id <= id })
 }
 
 func (c *core) sendCheckpointCommits() {

@@ -18,7 +18,7 @@ const rescaleRequest = -1
 // the job isn't rescaled too often for them; what was asked for over REST isn't kept waiting by that.
 func (c *core) consider(now int64) {
 	c.rescaleAt = 0
-	if c.status != running || !c.deployed || c.committing() || c.stopped || c.preparing {
+	if c.status != running || !c.deployed || c.committing() || c.stopped || c.preparing || c.rescaleAfter != 0 {
 		return
 	}
 	p, ok := c.shape.fit(len(c.pool))
@@ -64,15 +64,19 @@ func (c *core) prepareRescale(now int64) {
 	c.checkpointActions(now)
 }
 
-// rescalePrepared is the outcome of that checkpoint.
-func (c *core) rescalePrepared(now int64, err error) {
+// rescalePrepared is the outcome of that checkpoint. Sinks commit what it holds before the job is rescaled: an answer of theirs
+// from before the restart could be taken for one to the commits after it.
+func (c *core) rescalePrepared(now int64, a *checkpoint.Answer) {
+	err := a.Err
 	c.preparing = false
 	if c.status != running || !c.deployed || c.committing() || c.done || !c.cp.Running() {
 		return // it restarts or ends anyway
 	}
 	if err == nil {
 		c.failed = 0
-		c.rescale(now)
+		if c.rescaleAfter = a.ID; !c.commits(a.ID) {
+			c.rescale(now)
+		}
 		return
 	}
 	c.failed++
@@ -91,6 +95,7 @@ func (c *core) rescalePrepared(now int64, err error) {
 
 // rescale restarts the job with the parallelism that its slots allow now, from the latest checkpoint.
 func (c *core) rescale(now int64) {
+	c.rescaleAfter = 0
 	p, ok := c.shape.fit(len(c.pool))
 	if !ok || c.has(p) {
 		return

@@ -70,6 +70,8 @@ type scaling struct {
 	rescaleAt int64
 	failed    int
 	preparing bool // such a checkpoint is under way
+	// rescaleAfter is the complete one; the job is rescaled when sinks have committed what it holds.
+	rescaleAfter int64
 }
 
 // past is what is remembered of a vertex' subtasks from before the job was rescaled: the next attempt, and by subtask the

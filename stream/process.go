@@ -146,6 +146,7 @@ type processor[K comparable, O any] struct {
 	onTimer func(*Context[K, O], Time) error
 	ctx     Context[K, O]
 	keys    *state.Table[K, int32] // key to slot
+	space   *state.Space           // nil where the state is all in memory
 	free    []int32
 	out     collector[O]
 	sides   []sideOutput // those emitted to
@@ -189,6 +190,8 @@ func newProcessor[K comparable, O any](env *operator.Env, e *Env, n *graph.Node,
 	p.rt.state = p.ks
 	p.ctx.p = p
 	p.keys = state.NewTable[K, int32](groupsOf(env), cloneOf(kt))
+	p.space = state.NewSpace(env.Store)
+	p.keys.Spill(p.space, p.format())
 	for _, tag := range e.tagsOf(n) {
 		p.tags = append(p.tags, output{rt: env.Runtime, tag: tag})
 	}
@@ -304,7 +307,6 @@ func (p *processor[K, O]) sweep(now int64) {
 	type dead struct {
 		hash uint32
 		key  K
-		slot int32
 	}
 	var gone []dead
 	p.keys.All(func(h uint32, k *K, slot *int32) bool {
@@ -312,13 +314,15 @@ func (p *processor[K, O]) sweep(now int64) {
 			s.expire(*slot, now)
 		}
 		if p.ks.live[*slot] == 0 {
-			gone = append(gone, dead{h, *k, *slot})
+			gone = append(gone, dead{h, *k})
 		}
 		return true
 	})
 	for _, d := range gone {
+		if slot := p.keys.Cached(d.hash, d.key); slot != nil { // else its slot went when it was evicted
+			p.free = append(p.free, *slot)
+		}
 		p.keys.Delete(d.hash, d.key)
-		p.free = append(p.free, d.slot)
 	}
 	p.sweepAt = 0
 	if p.keys.Len() != 0 {
@@ -330,6 +334,9 @@ func (p *processor[K, O]) sweep(now int64) {
 func (p *processor[K, O]) sweepEvery() int64 { return max(1000, p.ks.ttl) }
 
 func (p *processor[K, O]) flush() error {
+	if err := p.space.Err(); err != nil {
+		return err
+	}
 	if err := p.out.flush(); err != nil {
 		return err
 	}
@@ -398,7 +405,10 @@ func (p *processor[K, O]) end() error {
 }
 
 // Close closes the function if it has a Close method.
-func (p *processor[K, O]) Close() error { return closeIt(p.fn) }
+func (p *processor[K, O]) Close() error {
+	p.space.Close()
+	return closeIt(p.fn)
+}
 
 // processInput is one typed input.
 type processInput[K comparable, T, O any] struct {

@@ -20,8 +20,10 @@ type StreamGraph struct {
 	NoChaining bool
 	Nodes      []*Node
 	Edges      []*Edge
-	config     map[string]string
-	errs       []error
+	// StateBackends are those that the application links, besides hashmap.
+	StateBackends []operator.StateBackend
+	config        map[string]string
+	errs          []error
 }
 
 // Node is one operator as the user wrote it.

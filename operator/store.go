@@ -33,3 +33,28 @@ type StateView interface {
 	Scan(from, to []byte, yield func(key, value []byte) error) error
 	Close() error
 }
+
+// StateBackend is a state backend besides hashmap, which an application links if it wants to have it.
+type StateBackend interface {
+	// Name is what state.backend.type calls it.
+	Name() string
+	// Open makes an empty store. The caller closes it when nothing uses it any more.
+	Open(o StateBackendOptions) (ClosableStateStore, error)
+}
+
+// StateBackendOptions is what a StateBackend makes a store with.
+type StateBackendOptions struct {
+	// Dir is where it may keep its files; it doesn't exist yet.
+	Dir string
+	// Memory bounds what the store and the caches before it take, in bytes.
+	Memory int64
+	// CacheRatio is the share of Memory that is for the caches, between 0 and 1.
+	CacheRatio float64
+}
+
+// ClosableStateStore is a StateStore in the hands of its owner.
+type ClosableStateStore interface {
+	StateStore
+	// Close ends the store and removes its files.
+	Close() error
+}

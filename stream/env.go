@@ -51,6 +51,16 @@ func (e *Env) Parallelism(n int) {
 	e.g.Parallelism = n
 }
 
+// StateBackend makes a state backend available besides hashmap: pebblestore.Backend{}. Which one a job uses is what
+// state.backend.type says.
+func (e *Env) StateBackend(b operator.StateBackend) {
+	if b == nil {
+		e.fail(caller(), "StateBackend with nil")
+		return
+	}
+	e.g.StateBackends = append(e.g.StateBackends, b)
+}
+
 // fail records a mistake of the program's once.
 func (e *Env) fail(at, format string, args ...any) {
 	text := at + fmt.Sprintf(format, args...)

@@ -102,6 +102,9 @@ func (b *windowBase[K, T, A, O]) fill(v *operator.Vec[T]) {
 
 // flush hands on results and late records.
 func (b *windowBase[K, T, A, O]) flush() error {
+	if err := b.space.Err(); err != nil {
+		return err
+	}
 	if err := b.out.flush(); err != nil {
 		return err
 	}

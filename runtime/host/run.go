@@ -33,7 +33,8 @@ type host struct {
 	tasks    sync.WaitGroup
 	coords   map[operator.ID]*coordinator
 	commits  commits
-	helpers  sync.WaitGroup // acceptor, metrics
+	helpers  sync.WaitGroup              // acceptor, metrics
+	store    operator.ClosableStateStore // nil: keyed state is all in memory
 
 	mu      sync.Mutex
 	running map[execution]*task.Task
@@ -159,12 +160,20 @@ func (h *host) begin(s *linkpb.HostStart) error {
 	if err != nil {
 		return err
 	}
+	store, err := settings.backend.open(stream, s)
+	if err != nil {
+		return fmt.Errorf("start job %q: %w", s.GetGraph().GetName(), err)
+	}
+	h.store = store
 	x, err := network.NewExchange(network.Config{Job: s.GetGraph().ID(), Resource: s.GetResourceId(), Key: s.GetJobKey(), Dial: h.o.Dial,
 		Encrypt: settings.encrypt, Compress: settings.compress, Log: h.log})
 	if err != nil {
 		return err
 	}
 	h.job = &task.Job{Graph: s.GetGraph(), Stream: stream, Nodes: map[operator.ID]*graph.Node{}, Exchange: x, Resource: s.GetResourceId(), Settings: settings.Settings, Log: h.log}
+	if store != nil {
+		h.job.Store = store
+	}
 	if h.o.Files != nil {
 		h.job.Files = h.o.Files()
 	}
@@ -256,6 +265,11 @@ func (h *host) close() {
 	}
 	if h.job != nil {
 		h.job.Exchange.Close()
+	}
+	if h.store != nil {
+		if err := h.store.Close(); err != nil {
+			h.log.Warn("the state backend's files may be left until the TaskManager removes them", "error", err)
+		}
 	}
 	h.helpers.Wait()
 }

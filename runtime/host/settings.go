@@ -13,6 +13,7 @@ import (
 type settings struct {
 	task.Settings
 	encrypt, compress bool // what goes to other hosts
+	backend           stateBackend
 }
 
 // settingsOf takes from the configuration what hosts and tasks look at.
@@ -23,6 +24,7 @@ func settingsOf(pairs map[string]string, job graph.JobID) (settings, error) {
 	}
 	s := settings{Settings: task.Settings{BufferTimeout: conf.Get(c, conf.ExecutionBufferTimeoutInterval)},
 		encrypt: conf.Get(c, conf.TaskManagerDataSslEnabled), compress: conf.Get(c, conf.WeftNetworkCompression) == "S2"}
+	s.backend = stateBackendOf(c)
 	if !conf.Get(c, conf.ExecutionBufferTimeoutEnabled) {
 		s.BufferTimeout = -1
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -174,28 +175,46 @@ func TestAgainstModel(t *testing.T) {
 	})
 }
 
-// TestStoreErrors fails the n-th access to the disk: the space must say so, and nothing may crash or be left behind.
+// TestStoreErrors breaks the disk: the space must say so, nothing may crash, and closing ends.
 func TestStoreErrors(t *testing.T) {
-	for n := range int32(12) {
-		broken := errorfs.OnIndex(1 << 30)
-		fs := errorfs.Wrap(vfs.NewMem(), errorfs.ErrInjected.If(errorfs.And(errorfs.Reads, broken)))
-		s := open(t, fs, "db")
-		space := state.NewSpace(tight{s, 0})
-		table := table(space)
-		for k := range 20000 {
-			v, _ := table.At(hash(k), k)
-			*v = make([]int, 100)
+	errBroken := errors.New("the disk is broken")
+	var broken atomic.Bool
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if broken.Load() && op.Kind == errorfs.OpFileReadAt {
+			return errBroken
 		}
-		broken.Index.Store(n)
-		for k := range 20000 {
-			table.Find(hash(k), k)
-		}
-		if err := space.Err(); !errors.Is(err, errorfs.ErrInjected) {
-			t.Errorf("access %d failed; the space says: %v", n, err)
-		}
-		space.Close()
-		_ = s.Close() // its error may be the injected one
+		return nil
+	}))
+	s := open(t, fs, "db")
+	space := state.NewSpace(tight{s, 0})
+	table := table(space)
+	for k := range 12000 {
+		v, _ := table.At(hash(k), k)
+		*v = make([]int, 200)
 	}
+	if err := space.Err(); err != nil {
+		t.Fatal(err)
+	}
+	broken.Store(true)
+	for k := range 12000 {
+		table.Find(hash(k), k)
+	}
+	if err := space.Err(); !errors.Is(err, errBroken) {
+		t.Errorf("the disk is broken; the space says: %v", err)
+	}
+	f := table.Snapshot()
+	for g := range 16 {
+		for range f.Group(g) {
+			continue
+		}
+	}
+	if !errors.Is(f.Err(), errBroken) {
+		t.Errorf("the disk is broken; the view says: %v", f.Err())
+	}
+	f.Release()
+	space.Close()
+	broken.Store(false)
+	closed(t, s)
 }
 
 func TestNothingIsLeftBehind(t *testing.T) {

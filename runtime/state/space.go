@@ -16,7 +16,7 @@ type Space struct {
 	tables []evictor
 	hand   int // which table is next to give room
 	err    error
-	closed bool
+	joined bool // it has a share of the store's memory
 }
 
 // evictor is a Table, whatever its types.
@@ -25,12 +25,11 @@ type evictor interface {
 	evictNext() bool
 }
 
-// NewSpace makes the space of an operator instance; it is nil when store is.
+// NewSpace makes the space of an operator instance; it is nil when store is. It takes no memory before its first table.
 func NewSpace(store operator.StateStore) *Space {
 	if store == nil {
 		return nil
 	}
-	store.Join()
 	return &Space{store: store}
 }
 
@@ -45,8 +44,8 @@ func (s *Space) Err() error {
 
 // Close gives the memory back. The tables must not be used afterwards; views of them may be.
 func (s *Space) Close() {
-	if s != nil && !s.closed {
-		s.closed = true
+	if s != nil && s.joined {
+		s.joined = false
 		s.store.Leave()
 	}
 }
@@ -104,6 +103,10 @@ func (t *Table[K, V]) Spill(s *Space, f Format[K, V]) {
 		return
 	}
 	t.spill = &spill[K, V]{space: s, f: f, prefix: s.store.Prefix()}
+	if !s.joined {
+		s.joined = true
+		s.store.Join()
+	}
 	s.tables = append(s.tables, t)
 }
 

@@ -237,6 +237,8 @@ func TestShare(t *testing.T) {
 	s := open(t, nil, filepath.Join(t.TempDir(), "db"))
 	defer closed(t, s)
 	a, b := state.NewSpace(s), state.NewSpace(s)
+	table(a)
+	table(b)
 	if got := s.Share(); got != 2<<20 {
 		t.Fatalf("one of two has %d bytes", got)
 	}

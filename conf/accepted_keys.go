@@ -274,9 +274,8 @@ var acceptedGroups = []group{
 		job-result-store.delete-on-commit
 		job-result-store.storage-path
 	`},
-	{"state is kept in memory, and every checkpoint is a full one", `
+	{"every checkpoint is a full one", `
 		execution.checkpointing.incremental
-		state.backend.type
 	`},
 	{"a snapshot that a job starts from stays its owner's", `
 		execution.state-recovery.claim-mode

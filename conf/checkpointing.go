@@ -57,5 +57,12 @@ var (
 		"Whether checkpoints go on when some subtasks have finished.").or(true).
 		older("execution.checkpointing.checkpoints-after-tasks-finish.enabled").in(ScopeJob)
 	StateBackendType = textOption("state.backend.type",
-		"State backend: hashmap keeps state in memory.").or("hashmap").older("state.backend").in(ScopeJob)
+		"State backend: hashmap keeps state in memory; pebble keeps on local disk what doesn't fit (the application imports statebackend/pebble).").
+		or("hashmap").older("state.backend").in(ScopeJob)
+	StateBackendPebbleMemoryFixedPerHost = memoryOption("state.backend.pebble.memory.fixed-per-host",
+		"Memory for the pebble state backend in a task host; unset, taskmanager.memory.managed.fraction of the host's memory.").
+		in(ScopeJob)
+	StateBackendPebbleMemoryCacheRatio = fractionOption("state.backend.pebble.memory.cache-ratio",
+		"Share of that memory in which keys and values are kept ready for use; the rest is for Pebble's blocks and write buffers.").
+		or(0.6).in(ScopeJob)
 )

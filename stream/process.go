@@ -84,6 +84,7 @@ type processor[K comparable, O any] struct {
 	onTimer func(*Context[K, O], Time) error
 	ctx     Context[K, O]
 	keys    *state.Table[K, int32] // key to slot
+	space   *state.Space           // nil where the state is all in memory
 	free    []int32
 	sweepAt int64
 
@@ -110,6 +111,8 @@ func newProcessor[K comparable, O any](env *operator.Env, e *Env, n *graph.Node,
 	p.ctx.p, p.ctx.keyed = &p.core, p
 	p.due = func() error { return p.runTimers(&p.event, p.mark) }
 	p.keys = state.NewTable[K, int32](groupsOf(env), cloneOf(kt))
+	p.space = state.NewSpace(env.Store)
+	p.keys.Spill(p.space, p.format())
 	return p
 }
 
@@ -214,7 +217,6 @@ func (p *processor[K, O]) sweep(now int64) {
 	type dead struct {
 		hash uint32
 		key  K
-		slot int32
 	}
 	var gone []dead
 	p.keys.All(func(h uint32, k *K, slot *int32) bool {
@@ -222,13 +224,15 @@ func (p *processor[K, O]) sweep(now int64) {
 			s.expire(*slot, now)
 		}
 		if p.ks.live[*slot] == 0 {
-			gone = append(gone, dead{h, *k, *slot})
+			gone = append(gone, dead{h, *k})
 		}
 		return true
 	})
 	for _, d := range gone {
+		if slot := p.keys.Cached(d.hash, d.key); slot != nil { // else its slot went when it was evicted
+			p.free = append(p.free, *slot)
+		}
 		p.keys.Delete(d.hash, d.key)
-		p.free = append(p.free, d.slot)
 	}
 	p.sweepAt = 0
 	if p.keys.Len() != 0 {
@@ -238,6 +242,20 @@ func (p *processor[K, O]) sweep(now int64) {
 
 // sweepEvery is how often state with a time to live is looked through, in ms.
 func (p *processor[K, O]) sweepEvery() int64 { return max(1000, p.ks.ttl) }
+
+// flush hands on what was emitted, unless keyed state is damaged.
+func (p *processor[K, O]) flush() error {
+	if err := p.space.Err(); err != nil {
+		return err
+	}
+	return p.core.flush()
+}
+
+// Close closes the function if it has a Close method, and gives the memory of the keyed state back.
+func (p *processor[K, O]) Close() error {
+	p.space.Close()
+	return p.core.Close()
+}
 
 // processInput is one typed input.
 type processInput[K comparable, T, O any] struct {

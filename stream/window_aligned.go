@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/weftstream/weft/codec"
 	"github.com/weftstream/weft/operator"
 	"github.com/weftstream/weft/runtime/state"
 )
@@ -44,7 +45,16 @@ func newAlignedWindow[K comparable, T, A, O any](env *operator.Env, w Windowed[K
 	o := &alignedWindow[K, T, A, O]{windowBase: newWindowBase(env, w, s, fn), kind: s.a.kind, size: s.a.size.Milliseconds(),
 		slide: s.a.slide.Milliseconds(), offset: s.a.offset.Milliseconds(), lateness: s.lateness.Milliseconds(), groups: groupsOf(env), pairs: pairs}
 	clone := cloneOf(w.in.kt)
-	o.table = func() *state.Table[K, A] { return newTable(o.groups, clone, fn.copy) }
+	acc, err := codec.Of[A]()
+	if err != nil {
+		return nil, err
+	}
+	format := formatOf(w.in.kt, acc)
+	o.table = func() *state.Table[K, A] {
+		t := newTable(o.groups, clone, fn.copy)
+		t.Spill(o.space, format)
+		return t
+	}
 	if o.kind == atEnd {
 		o.last = o.add(operator.NoWatermark, operator.MaxWatermark)
 	}
@@ -184,6 +194,7 @@ func (o *alignedWindow[K, T, A, O]) Watermark(t int64) error {
 	if o.kind == atEnd {
 		if t == operator.MaxWatermark && o.last.accs != nil {
 			o.fire(o.last, operator.NoWatermark)
+			o.last.accs.Drop()
 			o.last.accs = nil
 		}
 		return o.passMark(t)
@@ -267,7 +278,9 @@ func (o *alignedWindow[K, T, A, O]) recycle(w *paneTable[K, A]) {
 	if len(o.free) < maxFree {
 		w.accs.Clear()
 		o.free = append(o.free, w)
+		return
 	}
+	w.accs.Drop()
 }
 
 // fire emits the result of every key.

@@ -18,6 +18,9 @@ type frozenPane[K comparable, A any] struct {
 
 // Snapshot freezes the tables of the open windows.
 func (o *alignedWindow[K, T, A, O]) Snapshot(int64) (operator.StateSnapshot, error) {
+	if err := o.space.Err(); err != nil {
+		return nil, err
+	}
 	open := o.open
 	if o.kind == atEnd {
 		if o.last.accs == nil { // fired: there is nothing more to come
@@ -64,6 +67,7 @@ func (f *frozenPane[K, A]) put(p *pairWriter, c *pairCodec[K, paneState[A]], gro
 		s.Acc = *a
 		putPair(p, c, k, &s)
 	}
+	p.failed(f.accs.Err())
 }
 
 // Restore opens the windows that were open. The watermark starts from the beginning, so a key that has fired does it again

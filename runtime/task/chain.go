@@ -62,7 +62,7 @@ func (t *Task) make(i int) error {
 	op, err := l.node.Factory(&operator.Env{
 		Job: t.job.Graph.ID().String(), JobName: t.job.Graph.GetName(), ID: id, Name: l.node.Name,
 		Subtask: int(t.ID().GetSubtask()), Parallelism: int(t.vertex.GetParallelism()), MaxParallelism: int(t.vertex.GetMaxParallelism()),
-		Attempt: int(t.ID().GetAttempt()), BatchSize: t.batchSize(), Runtime: l.rt,
+		Attempt: int(t.ID().GetAttempt()), BatchSize: t.batchSize(), Store: t.job.Store, Runtime: l.rt,
 		Log: t.log.With("operator", l.node.Name),
 	})
 	if err != nil {

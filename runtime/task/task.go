@@ -50,6 +50,8 @@ type Job struct {
 	// Resource is the resource id of the host's TaskManager.
 	Resource string
 	Settings Settings
+	// Store is where keyed state goes that doesn't fit into memory; nil for the hashmap backend.
+	Store operator.StateStore
 	// Files are the file systems that checkpoints are written to and read from; may be nil without any.
 	Files *filesystem.Set
 	// Log has the job bound.

@@ -219,21 +219,21 @@ func (p *processor[K, O]) sweep(now int64) {
 		key  K
 	}
 	var gone []dead
-	p.keys.All(func(h uint32, k *K, slot *int32) bool {
+	p.keys.Cached(func(h uint32, k *K, slot *int32) bool {
 		for _, s := range p.ks.states {
 			s.expire(*slot, now)
 		}
 		if p.ks.live[*slot] == 0 {
 			gone = append(gone, dead{h, *k})
+			p.free = append(p.free, *slot)
 		}
 		return true
 	})
 	for _, d := range gone {
-		if slot := p.keys.Cached(d.hash, d.key); slot != nil { // else its slot went when it was evicted
-			p.free = append(p.free, *slot)
-		}
 		p.keys.Delete(d.hash, d.key)
 	}
+	// What else is in the store expires when it is read.
+	p.keys.Prune(func(value []byte) bool { return p.ks.gone(value, now) })
 	p.sweepAt = 0
 	if p.keys.Len() != 0 {
 		p.sweepAt = now + p.sweepEvery()

@@ -465,7 +465,7 @@ type rigStore struct {
 
 func (s rigStore) Share() int64 { return s.share }
 
-// rigStores are the state backends: hashmap, pebble with too little memory for the test's keys, and with none.
+// rigStores are the state backends: hashmap, pebble with too little memory for the test's keys, and with next to none.
 func rigStores(t testing.TB) []operator.StateStore {
 	t.Helper()
 	s, err := pebble.Open(pebble.Config{Dir: "state", Memory: pebble.MinMemory, CacheRatio: 0.5, FS: vfs.NewMem()})
@@ -477,7 +477,7 @@ func rigStores(t testing.TB) []operator.StateStore {
 			t.Error(err)
 		}
 	})
-	return []operator.StateStore{nil, rigStore{s, 6 << 10}, rigStore{s, 0}}
+	return []operator.StateStore{nil, rigStore{s, 12 << 10}, rigStore{s, 2 << 10}}
 }
 
 // checkRestore says that a run with checkpoints and restores at random points has the output of one without. Each time the

@@ -20,6 +20,8 @@ type storable interface {
 	fetch(slot int32, s storedState) error
 	// clear removes the value of slot.
 	clear(slot int32)
+	// gone says that a stored value has expired at now.
+	gone(s storedState, now int64) bool
 }
 
 // storedState is a state of a stored key.
@@ -60,6 +62,20 @@ func storedStateAt(src []byte, i int) (s storedState, err error) {
 	}
 	return s, err
 }
+
+// gone says that a stored key has no state any more at now.
+func (ks *keyedState) gone(src []byte, now int64) bool {
+	for _, of := range ks.states {
+		var s storedState
+		var err error
+		if s, src, err = nextStored(src); err != nil || s.set && !of.gone(s, now) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *cells[V]) gone(s storedState, now int64) bool { return c.ttl > 0 && now >= s.expiry }
 
 func appendStoredValue(dst []byte, s storedState) []byte { return append(dst, s.value...) }
 

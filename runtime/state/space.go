@@ -131,15 +131,6 @@ func (t *Table[K, V]) Drop() {
 	s.tables = slices.DeleteFunc(s.tables, func(e evictor) bool { return e == evictor(t) })
 }
 
-// Cached returns the value of k to read only if it is in memory, else nil.
-func (t *Table[K, V]) Cached(hash uint32, k K) *V {
-	g := t.group(hash)
-	if i := g.find(hash, k); i >= 0 {
-		return &g.slots[i].val
-	}
-	return nil
-}
-
 // slotSize is the size of a slot in bytes.
 func (t *Table[K, V]) slotSize() int64 { return int64(unsafe.Sizeof(slot[K, V]{})) }
 

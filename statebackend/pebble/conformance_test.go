@@ -1,6 +1,7 @@
 package pebble_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"maps"
@@ -8,8 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -101,7 +104,7 @@ func TestAgainstModel(t *testing.T) {
 			got, want map[int]int
 			err       error
 		}
-		results, views := make(chan result, 1000), 0
+		results, views, pruned := make(chan result, 1000), 0, 0
 		for i := range 12000 {
 			at := r.IntN(2)
 			table, model, k := tables[at], models[at], r.IntN(700)
@@ -126,6 +129,23 @@ func TestAgainstModel(t *testing.T) {
 					f.Release()
 					results <- result{got, want, err}
 				}()
+			case op < 12:
+				table.Prune(func(value []byte) bool { return value[0]%16 == 3 })
+				table.Cached(func(_ uint32, k *int, v *[]int) bool {
+					if (*v)[0] != model[*k] {
+						t.Fatalf("step %d: key %d in memory is %d, want %d", i, *k, (*v)[0], model[*k])
+					}
+					return true
+				})
+				for k, v := range model {
+					switch p := table.Peek(hash(k), k); {
+					case p == nil && v%16 != 3:
+						t.Fatalf("step %d: key %d, %d, was pruned", i, k, v)
+					case p == nil:
+						delete(model, k)
+						pruned++
+					}
+				}
 			case op < 13:
 				n := 0
 				table.All(func(h uint32, k *int, v *[]int) bool {
@@ -166,6 +186,9 @@ func TestAgainstModel(t *testing.T) {
 			if table.Len() != len(model) {
 				t.Fatalf("step %d: Len %d, want %d", i, table.Len(), len(model))
 			}
+		}
+		if strings.Contains(t.Name(), "cache") != (pruned != 0) {
+			t.Errorf("%d keys were pruned", pruned)
 		}
 		for range views {
 			if r := <-results; r.err != nil || !maps.Equal(r.got, r.want) {
@@ -248,4 +271,81 @@ func TestShare(t *testing.T) {
 		t.Fatalf("the one that is left has %d bytes", got)
 	}
 	b.Close()
+}
+
+// TestWriteErrors fills the disk: the space must say so soon instead of waiting, and when there is room again the store is
+// as good as before.
+func TestWriteErrors(t *testing.T) {
+	errFull := errors.New("the disk is full")
+	var full atomic.Bool
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if full.Load() && op.Kind == errorfs.OpCreate && filepath.Ext(op.Path) == ".sst" {
+			return errFull
+		}
+		return nil
+	}))
+	s := open(t, fs, "db")
+	full.Store(true)
+	space := state.NewSpace(tight{s, 0})
+	broken := table(space)
+	for k := 0; space.Err() == nil; k++ {
+		v, _ := broken.At(hash(k), k)
+		*v = make([]int, 200)
+	}
+	if err := space.Err(); !errors.Is(err, errFull) {
+		t.Errorf("the disk is full; the space says: %v", err)
+	}
+	space.Close()
+	full.Store(false)
+	deadline := time.Now().Add(time.Minute)
+	for k := 1; ; k++ {
+		space := state.NewSpace(tight{s, 0})
+		again := table(space)
+		v, _ := again.At(hash(k), k)
+		*v = []int{k}
+		again.At(hash(0), 0) // evicts k
+		v = again.Find(hash(k), k)
+		err := space.Err()
+		space.Close()
+		if err == nil && v != nil && (*v)[0] == k {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("there is room on the disk again; the space says: %v", err)
+		}
+	}
+	closed(t, s)
+}
+
+// TestClosedSpaceLeavesNothing: the store may outlive an operator, and what that kept must not stay.
+func TestClosedSpaceLeavesNothing(t *testing.T) {
+	s := open(t, nil, filepath.Join(t.TempDir(), "db"))
+	defer closed(t, s)
+	keys := func() (n int) {
+		view, err := s.View()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer view.Close()
+		if err := view.Scan([]byte{0}, bytes.Repeat([]byte{0xff}, 16), func(_, _ []byte) error { n++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for range 2 {
+		space := state.NewSpace(tight{s, 0})
+		a, b := table(space), table(space)
+		for k := range 100 {
+			a.At(hash(k), k)
+			b.At(hash(k), k)
+		}
+		b.Drop()
+		if n := keys(); n == 0 || n > 100 {
+			t.Fatalf("%d keys are stored, of 100", n)
+		}
+		space.Close()
+		if n := keys(); n != 0 {
+			t.Fatalf("%d keys are stored after the space was closed", n)
+		}
+	}
 }

@@ -183,6 +183,41 @@ func (c *cluster) checkpoint(ctx context.Context, o options, t *table) (err erro
 		t.add(&valueRow{"checkpoint", "longest stall during", in, "ms"}), t.add(&valueRow{"checkpoint", "longest stall otherwise", out, "ms"}))
 }
 
+// backpressure measures unaligned checkpoints of a job whose consumer is a hundred times slower than its source: how long the
+// command that takes one needs.
+func (c *cluster) backpressure(ctx context.Context, o options, t *table) (err error) {
+	const settle = 3 * time.Second
+	fsys, root, err := c.files.Resolve("hdfs:///bench/backpressure")
+	if err != nil {
+		return err
+	}
+	app, job, err := c.submit(ctx, []string{"-Dexecution.checkpointing.dir=" + fsys.URI(root), "-Dexecution.checkpointing.unaligned.enabled=true"},
+		"-job", "slow", "-subtasks", "2", "-keys", "1000")
+	if err != nil {
+		return err
+	}
+	target := []string{"-t", "yarn-application", "-Dyarn.application.id=" + app}
+	select { // until all buffers are full
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(settle):
+	}
+	var took []time.Duration
+	for range o.latencyRuns {
+		begin := time.Now()
+		if _, err := output(c.command(ctx, c.weft, append([]string{"checkpoint", job}, target...)...)); err != nil {
+			return err
+		}
+		took = append(took, time.Since(begin))
+	}
+	if _, err := output(c.command(ctx, c.weft, append([]string{"cancel", job}, target...)...)); err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("%s did not end within %v", app, runLimit))
+	defer cancel()
+	return errors.Join(c.ended(limited, app), t.add(newLatencyRow("backpressure", "unaligned checkpoint", took, nil)))
+}
+
 // filesBelow are the sizes of the files below a directory.
 func filesBelow(ctx context.Context, fsys filesystem.FileSystem, dir string) (sizes []int64, err error) {
 	entries, err := fsys.List(ctx, dir)

@@ -135,7 +135,7 @@ func (c *cluster) submissions(ctx context.Context, name string, n, runs int) (*l
 }
 
 // yarnBenchmarks are the names of what needs a real Hadoop.
-var yarnBenchmarks = []string{"submit", "ramp", "session-submit", "many-jobs", "memory", "exchange", "latency", "checkpoint", "recover", "submit-async"}
+var yarnBenchmarks = []string{"submit", "ramp", "session-submit", "many-jobs", "memory", "exchange", "latency", "checkpoint", "backpressure", "recover", "submit-async"}
 
 func runYARN(ctx context.Context, o options, t *table) error {
 	var errs []error
@@ -176,7 +176,7 @@ func (c *cluster) plain(ctx context.Context, o options, t *table) error {
 	for _, b := range []struct {
 		name string
 		run  func(context.Context, options, *table) error
-	}{{"exchange", c.exchange}, {"latency", c.latency}, {"checkpoint", c.checkpoint}, {"recover", c.recover}} {
+	}{{"exchange", c.exchange}, {"latency", c.latency}, {"checkpoint", c.checkpoint}, {"backpressure", c.backpressure}, {"recover", c.recover}} {
 		if o.wanted(b.name) {
 			if err := b.run(ctx, o, t); err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", b.name, err))

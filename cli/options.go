@@ -165,7 +165,7 @@ func (o *programOptions) flags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "classpath", Aliases: []string{"C"}, Destination: &o.classpath, Hidden: true},
 		&cli.StringFlag{Name: "fromSavepoint", Aliases: []string{"s"}, Usage: "start from the savepoint or checkpoint at this `path`", Destination: &o.savepoint},
 		&cli.BoolFlag{Name: "allowNonRestoredState", Aliases: []string{"n"}, Usage: "leave out state that no operator claims", Destination: &o.unclaimed},
-		&cli.StringFlag{Name: "claimMode", Aliases: []string{"cm"}, Destination: &o.claim, Hidden: true},
+		&cli.StringFlag{Name: "claimMode", Aliases: []string{"cm"}, Usage: "who owns what -s names: no_claim, its user (default); claim, the job, which removes it when it is superseded; legacy is no_claim", Destination: &o.claim},
 		&cli.StringFlag{Name: "restoreMode", Aliases: []string{"rm"}, Destination: &o.restore, Hidden: true},
 	}
 	for _, names := range pythonOptions {

@@ -16,6 +16,9 @@ import (
 // pollWait is how long the endpoint may wait for a job's end before it answers; proxies give up after a minute.
 const pollWait = 30 * time.Second
 
+// waiting is the query that has the endpoint wait.
+var waiting = url.Values{"wait": {pollWait.String()}}.Encode()
+
 func jobPath(id graph.JobID, more string) string { return "/jobs/" + id.String() + more }
 
 func (c *Client) get(ctx context.Context, path string, out any) error {
@@ -37,11 +40,10 @@ func (c *Client) status(ctx context.Context, id graph.JobID, once bool) (linkpb.
 
 // Result waits for the end of a job and returns its result, whatever its status; ErrNotFound if there is no such job.
 func (c *Client) Result(ctx context.Context, id graph.JobID) (*linkpb.JobResult, error) {
-	query := url.Values{"wait": {pollWait.String()}}.Encode()
 	for {
 		asked := time.Now()
 		var out api.JobResultAnswer
-		err := c.call(ctx, request{method: http.MethodGet, path: "/weft/jobs/" + id.String() + "/result", query: query,
+		err := c.call(ctx, request{method: http.MethodGet, path: "/weft/jobs/" + id.String() + "/result", query: waiting,
 			patience: pollWait}, &out)
 		if err != nil {
 			return nil, err
@@ -49,13 +51,19 @@ func (c *Client) Result(ctx context.Context, id graph.JobID) (*linkpb.JobResult,
 		if out.Result != nil {
 			return out.Result.Proto()
 		}
-		// An endpoint that is too busy to have clients wait answers at once.
-		if rest := time.Second - time.Since(asked); rest > 0 {
-			if err := sleep(ctx, rest); err != nil {
-				return nil, fmt.Errorf("wait for job %s: %w", id, err)
-			}
+		if err := again(ctx, asked); err != nil {
+			return nil, fmt.Errorf("wait for job %s: %w", id, err)
 		}
 	}
+}
+
+// again pauses before an endpoint that answered too early is asked once more: one that is too busy to have clients wait answers
+// at once.
+func again(ctx context.Context, asked time.Time) error {
+	if rest := time.Second - time.Since(asked); rest > 0 {
+		return sleep(ctx, rest)
+	}
+	return nil
 }
 
 // Jobs lists the jobs that the cluster knows, ended ones included, newest first.

@@ -14,12 +14,6 @@ import (
 	"github.com/weftstream/weft/rest/api"
 )
 
-// Pauses between two looks at an operation.
-const (
-	firstLook = 20 * time.Millisecond
-	lastLook  = time.Second
-)
-
 // ErrOperationFailed is returned for a savepoint or checkpoint that was triggered and failed.
 var ErrOperationFailed = errors.New("the cluster could not do it")
 
@@ -105,10 +99,11 @@ func (c *Client) AwaitDisposal(ctx context.Context, trigger string) error {
 	})
 }
 
-// look asks until ended says that the operation is over.
+// look asks until ended says that the operation is over; the endpoint waits for that before it answers.
 func (c *Client) look(ctx context.Context, path string, out any, ended func() (bool, *api.Throwable)) error {
-	for pause := firstLook; ; pause = min(2*pause, lastLook) {
-		if err := c.get(ctx, path, out); err != nil {
+	for {
+		asked := time.Now()
+		if err := c.call(ctx, request{method: http.MethodGet, path: path, query: waiting, patience: pollWait}, out); err != nil {
 			return err
 		}
 		if done, failure := ended(); done {
@@ -118,7 +113,7 @@ func (c *Client) look(ctx context.Context, path string, out any, ended func() (b
 			text, _, _ := strings.Cut(failure.StackTrace, "\n")
 			return fmt.Errorf("%w: %s", ErrOperationFailed, strings.TrimPrefix(text, failure.Class+": "))
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := again(ctx, asked); err != nil {
 			return err
 		}
 	}

@@ -277,9 +277,6 @@ var acceptedGroups = []group{
 	{"every checkpoint is a full one", `
 		execution.checkpointing.incremental
 	`},
-	{"a snapshot that a job starts from stays its owner's", `
-		execution.state-recovery.claim-mode
-	`},
 	{"the TaskManagers of an earlier JobManager are not waited for", `
 		resourcemanager.previous-worker.recovery.timeout
 	`},

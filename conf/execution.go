@@ -45,7 +45,7 @@ var (
 		"Whether state that no operator of the job claims is left out.").or(false).
 		older("execution.savepoint.ignore-unclaimed-state").in(ScopeJob)
 	ExecutionStateRecoveryClaimMode = enumOption("execution.state-recovery.claim-mode",
-		"Who owns the snapshot a job starts from.", "NO_CLAIM", "CLAIM", "LEGACY").or("NO_CLAIM").
+		"Who owns the savepoint or checkpoint that a job starts from: its user (NO_CLAIM; LEGACY means the same), or the job, which removes it once newer checkpoints have superseded it (CLAIM).", "NO_CLAIM", "CLAIM", "LEGACY").or("NO_CLAIM").
 		older("execution.savepoint-restore-mode").in(ScopeJob)
 )
 

@@ -103,14 +103,35 @@ func (s *Server) trigger(kind, id string, run func(context.Context) (any, error)
 	return with(http.StatusAccepted, api.Triggered{RequestID: id}), nil
 }
 
+// operation says how far the operation of the path is; err is its own if it is done. The client may have the server wait for
+// its end; if too many clients wait already it doesn't.
+func (s *Server) operation(c *call, kind string) (done bool, result any, err error) {
+	wait, err := waitOf(c)
+	if err != nil {
+		return false, nil, err
+	}
+	id := c.PathValue("triggerid")
+	if wait > 0 {
+		select {
+		case s.waiting <- struct{}{}:
+			ctx, cancel := context.WithTimeout(c.Context(), wait)
+			s.operations.await(ctx, kind, id)
+			cancel()
+			<-s.waiting
+		default:
+		}
+	}
+	return s.operations.look(kind, id)
+}
+
 func (s *Server) savepointStatus(c *call) (any, error) {
 	id, err := c.jobID()
 	if err != nil {
 		return nil, err
 	}
-	done, result, err := s.operations.look("savepoint/"+id.String(), c.PathValue("triggerid"))
+	done, result, err := s.operation(c, "savepoint/"+id.String())
 	switch {
-	case errors.Is(err, errUnknownOperation):
+	case !done && err != nil:
 		return nil, err
 	case !done:
 		return api.SavepointStatus{Status: api.AsyncStatus{ID: api.InProgress}}, nil
@@ -148,9 +169,9 @@ func (s *Server) checkpointStatus(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	done, result, err := s.operations.look("checkpoint/"+id.String(), c.PathValue("triggerid"))
+	done, result, err := s.operation(c, "checkpoint/"+id.String())
 	switch {
-	case errors.Is(err, errUnknownOperation):
+	case !done && err != nil:
 		return nil, err
 	case !done:
 		return api.CheckpointStatus{Status: api.AsyncStatus{ID: api.InProgress}}, nil
@@ -250,9 +271,9 @@ func (s *Server) disposal(c *call) (any, error) {
 }
 
 func (s *Server) disposalStatus(c *call) (any, error) {
-	done, result, err := s.operations.look("disposal", c.PathValue("triggerid"))
+	done, result, err := s.operation(c, "disposal")
 	switch {
-	case errors.Is(err, errUnknownOperation):
+	case !done && err != nil:
 		return nil, err
 	case !done:
 		return api.DisposalStatus{Status: api.AsyncStatus{ID: api.InProgress}}, nil

@@ -90,6 +90,34 @@ func TestSavepoints(t *testing.T) {
 	}
 }
 
+// TestWaitingForASavepoint: a client that wants to wait is answered at the savepoint's end, and not before its time is over.
+func TestWaitingForASavepoint(t *testing.T) {
+	c := resttest.Start(t, nil)
+	c.Jobs.Held = make(chan struct{})
+	_, job := runningJob(t, c)
+	id := triggered(t, "POST", job+"/savepoints", `{"target-directory":"/held"}`, 202)
+	if _, body, _ := do(t, "GET", job+"/savepoints/"+id+"?wait=1ms", nil); !strings.Contains(string(body), "IN_PROGRESS") {
+		t.Errorf("before its end: %s", body)
+	}
+	if code, body, _ := do(t, "GET", job+"/savepoints/"+id+"?wait=soon", nil); code != 400 {
+		t.Errorf("wait=soon: %d %s", code, body)
+	}
+	answer := make(chan string)
+	go func() {
+		_, body, _ := do(t, "GET", job+"/savepoints/"+id+"?wait=1h", nil)
+		answer <- string(body)
+	}()
+	select {
+	case body := <-answer:
+		t.Errorf("an answer before the end: %s", body)
+	default:
+	}
+	close(c.Jobs.Held)
+	if body := <-answer; !strings.Contains(body, "/held/savepoint-1") {
+		t.Errorf("at its end: %s", body)
+	}
+}
+
 func TestCheckpointStatistics(t *testing.T) {
 	c := resttest.Start(t, nil)
 	completed := &checkpoint.Record{ID: 3, Status: checkpoint.Completed, Trigger: 1000, LatestAck: 1040, End: 1050, StateSize: 77, Tasks: 4, Acknowledged: 4, Path: "hdfs:///c/chk-3"}

@@ -13,7 +13,7 @@ import (
 	"github.com/weftstream/weft/rest/view"
 )
 
-// maxWait is the longest that a client may have the server wait for a job's end.
+// maxWait is the longest that a client may have the server wait for the end of a job or an operation.
 const maxWait = time.Minute
 
 func (s *Server) nowMS() int64 { return s.now().UnixMilli() }
@@ -131,12 +131,12 @@ func (s *Server) result(c *call) (any, error) {
 	if !ok {
 		return nil, unknownJob(id)
 	}
-	if text := c.URL.Query().Get("wait"); text != "" && r == nil {
-		wait, err := time.ParseDuration(text)
-		if err != nil || wait < 0 {
-			return nil, badRequest("wait is %q; it takes a duration like 30s", text)
-		}
-		if r, err = s.await(c, id, min(wait, maxWait)); err != nil {
+	wait, err := waitOf(c)
+	if err != nil {
+		return nil, err
+	}
+	if wait > 0 && r == nil {
+		if r, err = s.await(c, id, wait); err != nil {
 			return nil, err
 		}
 	}
@@ -151,6 +151,19 @@ func (s *Server) result(c *call) (any, error) {
 	}
 	out.Status.ID, out.State, out.Result = api.Completed, api.JobStatusName(r.GetStatus()), api.JobResultOf(r)
 	return s.delivering(c, id, r, out), nil
+}
+
+// waitOf is how long the client wants the server to wait for an end before it answers; 0: not at all.
+func waitOf(c *call) (time.Duration, error) {
+	text := c.URL.Query().Get("wait")
+	if text == "" {
+		return 0, nil
+	}
+	wait, err := time.ParseDuration(text)
+	if err != nil || wait < 0 {
+		return 0, badRequest("wait is %q; it takes a duration like 30s", text)
+	}
+	return min(wait, maxWait), nil
 }
 
 // await returns nil if the job hasn't ended within wait. If too many clients wait already it doesn't wait.

@@ -33,6 +33,7 @@ type operations struct {
 }
 
 type operation struct {
+	ended  chan struct{} // closed when done
 	done   bool
 	read   bool
 	result any
@@ -69,13 +70,14 @@ func (o *operations) start(kind, id string, run func(context.Context) (any, erro
 	case len(o.all) >= maxOperations:
 		return "", unavailable("%d operations are under way or wait to be asked for; try again later", len(o.all))
 	}
-	op := &operation{}
+	op := &operation{ended: make(chan struct{})}
 	o.all[key] = op
 	o.wg.Go(func() {
 		result, err := run(o.ctx)
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		op.done, op.result, op.err, op.end = true, result, err, o.now()
+		close(op.ended)
 	})
 	return id, nil
 }
@@ -103,6 +105,20 @@ func (o *operations) look(kind, id string) (done bool, result any, err error) {
 		o.unread = make(chan struct{})
 	}
 	return op.done, op.result, op.err
+}
+
+// await waits for the end of an operation, or of ctx.
+func (o *operations) await(ctx context.Context, kind, id string) {
+	o.mu.Lock()
+	op := o.all[kind+"/"+strings.ToLower(id)]
+	o.mu.Unlock()
+	if op == nil {
+		return
+	}
+	select {
+	case <-op.ended:
+	case <-ctx.Done():
+	}
 }
 
 // drain waits until every outcome has been asked for, or until ctx ends.

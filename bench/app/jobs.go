@@ -170,3 +170,29 @@ func (r *rows) Element(_ *stream.Context[int64, int64], e event) error {
 
 // Close writes a line for each tenth of a second: when, and its longest pause in microseconds.
 func (r *rows) Close() error { return put(r.dir, r.name, r.pauses.String()) }
+
+// slow has a consumer that waits a millisecond behind every ten records.
+var slow = stream.Define("slow", func(env *stream.Env, p params) error {
+	env.Parallelism(p.Parallelism)
+	made := stream.From(env, datagen.New(p.Records, func(*stream.Runtime) func(int64) event {
+		return func(i int64) event { return event{i % p.Keys, i} }
+	}))
+	stream.Process(stream.KeyBy(made, func(e event) int64 { return e.Key }), func(rt *stream.Runtime) *waits {
+		return &waits{n: stream.ValueState[int64](rt, "n")}
+	}).To(discard.Sink[int64]())
+	return nil
+})
+
+// waits counts the records of a key.
+type waits struct {
+	n    *stream.Value[int64]
+	seen int
+}
+
+func (w *waits) Element(_ *stream.Context[int64, int64], e event) error {
+	w.n.Update(func(n *int64) { *n++ })
+	if w.seen++; w.seen%10 == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	return nil
+}

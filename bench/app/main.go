@@ -6,6 +6,7 @@
 //	exchange  one subtask sends records of 16 bytes to another one; the result is the rate
 //	latency   the same at a fixed rate through a keyed exchange; the result is how long records took
 //	state     rewrites a value of 80 bytes per key with every record; the results are each subtask's longest pauses
+//	slow      takes 10 k records per second and subtask from a source that could make many more
 package main
 
 import (
@@ -97,7 +98,7 @@ var markers = stream.Define("marker", func(env *stream.Env, p params) error {
 	return nil
 })
 
-var jobs = map[string]*stream.Job[params]{"marker": markers, "exchange": exchange, "latency": latency, "state": state}
+var jobs = map[string]*stream.Job[params]{"marker": markers, "exchange": exchange, "latency": latency, "state": state, "slow": slow}
 
 func main() {
 	stream.Main(func(ctx context.Context, d *stream.Driver) error {

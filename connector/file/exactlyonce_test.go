@@ -116,6 +116,8 @@ func TestExactlyOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := countParams{Events: 6000, Keys: 37, Rate: 6000, Output: filepath.Join(t.TempDir(), "out")}
+			dir := t.TempDir()
+			more["execution.checkpointing.dir"] = dir
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			done := make(chan struct{})
@@ -137,6 +139,9 @@ func TestExactlyOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			everyCountOnce(t, p.Output, p.Events, p.Keys)
+			if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+				t.Errorf("of its checkpoints the job left %v, %v", entries, err)
+			}
 		})
 	}
 }

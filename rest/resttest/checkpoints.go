@@ -9,7 +9,8 @@ import (
 	"github.com/weftstream/weft/runtime/dispatcher"
 )
 
-// TriggerSavepoint implements rest.Jobs: a savepoint is complete at once, at its directory. Stop and Cancel end the job.
+// TriggerSavepoint implements rest.Jobs: a savepoint is complete at once, at its directory; one at /held when Held is closed.
+// Stop and Cancel end the job.
 func (j *Jobs) TriggerSavepoint(ctx context.Context, id graph.JobID, r dispatcher.SavepointRequest) (string, error) {
 	j.mu.Lock()
 	known := j.jobs[id] != nil
@@ -20,6 +21,12 @@ func (j *Jobs) TriggerSavepoint(ctx context.Context, id graph.JobID, r dispatche
 		return "", fmt.Errorf("job %s: %w", id, dispatcher.ErrUnknownJob)
 	case r.Directory == "/full":
 		return "", fmt.Errorf("%w: no space left on device", checkpoint.ErrAborted)
+	case r.Directory == "/held":
+		select {
+		case <-j.Held:
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
 	case r.Cancel || r.Stop:
 		if err := j.Cancel(ctx, id); err != nil {
 			return "", err

@@ -19,6 +19,8 @@ import (
 
 // Jobs is a Dispatcher whose jobs do nothing until Finish. It is safe for concurrent use.
 type Jobs struct {
+	Held chan struct{} // see TriggerSavepoint
+
 	mu    sync.Mutex
 	order []graph.JobID
 	jobs  map[graph.JobID]*job

@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"fmt"
 
+	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/checkpoint/checkpointpb"
 )
@@ -51,6 +52,22 @@ type Commit struct {
 type Discard struct {
 	Directories []string
 	Files       []string
+	// Directory: the files came too late for their checkpoint, whose directory goes with the last of them.
+	Directory bool
+}
+
+// Clean has removed what a job that has ended needn't leave.
+type Clean struct {
+	// Base is the configured directory of checkpoints; "": the job has written nothing there. PerJob: the job's are below a
+	// directory of its own.
+	Base   string
+	PerJob bool
+	Job    graph.JobID
+	// Directories of completed checkpoints that go. Aborted are those of savepoints that were given up; they go unless a
+	// checkpoint that is kept needs a file of theirs.
+	Directories, Aborted []string
+	// Keep are the directories of completed checkpoints that stay, with all that they refer to.
+	Keep []string
 }
 
 // Answer ends a Request.
@@ -96,6 +113,9 @@ func (a Notify) String() string {
 }
 func (a Commit) String() string  { return fmt.Sprintf("commit %d: %d operators", a.ID, len(a.Commits)) }
 func (a Discard) String() string { return fmt.Sprintf("discard %q %q", a.Directories, a.Files) }
+func (a Clean) String() string {
+	return fmt.Sprintf("clean %q: discard %q %q, keep %q", a.Base, a.Directories, a.Aborted, a.Keep)
+}
 func (a Answer) String() string {
 	if a.Err != nil {
 		return fmt.Sprintf("answer %d: %s", a.Request, a.Err)

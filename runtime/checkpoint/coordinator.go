@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -57,11 +58,14 @@ type Coordinator struct {
 	pointer   *checkpointpb.Pointer
 	triggerAt int64 // when the next periodic one is due; 0: not
 	lastEnd   int64
-	failures  int              // in a row
-	committed map[string]int64 // what was committed, by which checkpoint: tasks may hand it over again
-	owed      []owed           // what completed checkpoints have yet to commit, oldest first
-	stopping  bool             // a savepoint that ends the job is complete or under way
-	broken    string           // why there can be no more checkpoints of this run
+	failures  int                    // in a row
+	committed map[string]int64       // what was committed, by which checkpoint: tasks may hand it over again
+	owed      []owed                 // what completed checkpoints have yet to commit, oldest first
+	stopping  bool                   // a savepoint that ends the job is complete or under way
+	initial   string                 // directory of what the job was started from; "": nothing, or a record
+	claimed   *checkpointpb.Retained // the same if it is the job's own, until there is a newer one
+	left      []string               // directories of savepoints that were given up, with states of ended tasks in them
+	broken    string                 // why there can be no more checkpoints of this run
 	stats     Stats
 	actions   []Action
 }
@@ -141,6 +145,27 @@ func (c *Coordinator) emit(a Action) { c.actions = append(c.actions, a) }
 
 // Latest is the newest completed checkpoint; nil when there is none.
 func (c *Coordinator) Latest() *checkpointpb.Metadata { return c.latest }
+
+// StartFrom says that the job is started from a checkpoint that no JobMaster of it has recorded. With claim it is the job's
+// own from now on: it goes when it is superseded, savepoint or not. Otherwise nothing of it is ever touched.
+func (c *Coordinator) StartFrom(md *checkpointpb.Metadata, claim bool) {
+	c.initial = md.GetDirectory()
+	if claim && c.pointer == nil {
+		c.claimed = &checkpointpb.Retained{Path: md.GetDirectory(), Checkpoint: md.GetCheckpoint()}
+	}
+}
+
+// completed are the checkpoints that the latest record keeps, newest first; before there is one, that which was claimed.
+func (c *Coordinator) completed() []*checkpointpb.Retained {
+	switch {
+	case c.pointer != nil:
+		latest := &checkpointpb.Retained{Path: c.pointer.GetPath(), Checkpoint: c.pointer.GetCheckpoint(), Savepoint: c.latest.GetSavepoint()}
+		return append([]*checkpointpb.Retained{latest}, c.pointer.GetOlder()...)
+	case c.claimed != nil:
+		return []*checkpointpb.Retained{c.claimed}
+	}
+	return nil
+}
 
 // Restored notes that the job starts from a checkpoint.
 func (c *Coordinator) Restored(now int64, md *checkpointpb.Metadata) {
@@ -417,7 +442,7 @@ func (c *Coordinator) Acknowledged(now int64, a *linkpb.CheckpointAck) {
 	p, t := c.find(a.GetCheckpoint()), c.byKey[keyOf(a.GetId())]
 	if p == nil || p.phase != acknowledging || t == nil || t.ID.GetAttempt() != a.GetId().GetAttempt() {
 		if files := a.GetState().GetFiles(); len(files) > 0 && !(p != nil && p.phase >= storable) {
-			c.emit(Discard{Files: files})
+			c.emit(Discard{Files: files, Directory: p == nil})
 		}
 		return
 	}
@@ -631,14 +656,9 @@ func (c *Coordinator) Uncommitted(all []*linkpb.OperatorCommit) []*linkpb.Operat
 
 // retained lists what is kept beside the checkpoint that is being stored.
 func (c *Coordinator) retained() []*checkpointpb.Retained {
-	if c.pointer == nil {
-		return nil
-	}
-	all := []*checkpointpb.Retained{{Path: c.pointer.GetPath(), Checkpoint: c.pointer.GetCheckpoint(), Savepoint: c.latest.GetSavepoint()}}
-	all = append(all, c.pointer.GetOlder()...)
 	var kept []*checkpointpb.Retained
 	n := 1
-	for _, r := range all {
+	for _, r := range c.completed() {
 		if r.GetSavepoint() || r.GetPath() == "" {
 			continue // the user's, or gone with its record
 		}
@@ -702,18 +722,12 @@ func (c *Coordinator) Stored(now int64, id int64, pointer *checkpointpb.Pointer,
 
 // superseded lists what the record of a new checkpoint no longer keeps.
 func (c *Coordinator) superseded(next *checkpointpb.Pointer) []string {
-	if c.pointer == nil {
-		return nil
-	}
 	keep := map[string]bool{next.GetPath(): true}
 	for _, r := range next.GetOlder() {
 		keep[r.GetPath()] = true
 	}
 	var gone []string
-	if !c.latest.GetSavepoint() && c.pointer.GetPath() != "" && !keep[c.pointer.GetPath()] {
-		gone = append(gone, c.pointer.GetPath())
-	}
-	for _, r := range c.pointer.GetOlder() {
+	for _, r := range c.completed() {
 		if !r.GetSavepoint() && r.GetPath() != "" && !keep[r.GetPath()] {
 			gone = append(gone, r.GetPath())
 		}
@@ -724,24 +738,41 @@ func (c *Coordinator) superseded(next *checkpointpb.Pointer) []string {
 	return gone
 }
 
-// Ended says that the job has ended with a status and lists the directories of checkpoints that go with it. Savepoints
-// stay.
-func (c *Coordinator) Ended(now int64, status linkpb.JobStatus) []string {
+// Ended says that the job has ended with a status, and what of its checkpoints goes with it. Savepoints stay; ok is false if
+// there can be nothing to remove.
+func (c *Coordinator) Ended(now int64, status linkpb.JobStatus) (clean Clean, ok bool) {
 	c.Stopped(now, "the job has ended")
-	if c.pointer == nil {
-		return nil
+	clean = Clean{Base: c.cfg.Directory, PerJob: c.cfg.PerJob, Job: c.g.ID(), Aborted: c.left}
+	if c.cfg.Interval == 0 && c.stats.Counts.Total == 0 {
+		clean.Base = "" // nobody has written anything there
 	}
-	keep := false
-	switch c.cfg.Retention {
-	case RetainOnCancel:
-		keep = status != linkpb.JobStatus_FINISHED
-	case DeleteOnCancel:
-		keep = status == linkpb.JobStatus_FAILED
+	if !c.retains(status) {
+		clean.Directories = c.superseded(&checkpointpb.Pointer{})
 	}
-	if keep {
-		return nil
+	if c.initial != "" {
+		clean.Keep = append(clean.Keep, c.initial)
 	}
-	return c.superseded(&checkpointpb.Pointer{})
+	for _, r := range c.completed() {
+		if !r.GetSavepoint() && r.GetPath() != "" { // a savepoint needs nothing outside of its directory
+			clean.Keep = append(clean.Keep, r.GetPath())
+		}
+	}
+	clean.Keep = slices.DeleteFunc(clean.Keep, func(dir string) bool { return slices.Contains(clean.Directories, dir) })
+	return clean, clean.Base != "" || len(clean.Directories)+len(clean.Aborted) > 0
+}
+
+// retains says that checkpoints outlive a job that ends with status. What was claimed also does unless the job has finished
+// or superseded it: it may be all that there is of the state.
+func (c *Coordinator) retains(status linkpb.JobStatus) bool {
+	switch {
+	case c.pointer == nil && status != linkpb.JobStatus_FINISHED:
+		return true
+	case c.cfg.Retention == RetainOnCancel:
+		return status != linkpb.JobStatus_FINISHED
+	case c.cfg.Retention == DeleteOnCancel:
+		return status == linkpb.JobStatus_FAILED
+	}
+	return false
 }
 
 func (c *Coordinator) remove(p *pending) {
@@ -765,8 +796,12 @@ func (c *Coordinator) abort(now int64, p *pending, reason string, counts bool) {
 	if p.phase > coordinating {
 		c.emit(Notify{ID: p.id, Expired: p.expired})
 	}
-	if p.options.GetDirectory() != "" {
-		c.emit(Discard{Directories: []string{p.options.GetDirectory()}})
+	switch dir := p.options.GetDirectory(); {
+	case dir == "":
+	case c.endedIn(dir):
+		c.left = append(c.left, dir)
+	default:
+		c.emit(Discard{Directories: []string{dir}})
 	}
 	if p.request != nil {
 		if p.options.GetStop() {
@@ -780,6 +815,13 @@ func (c *Coordinator) abort(now int64, p *pending, reason string, counts bool) {
 			c.emit(Fail{Reason: fmt.Sprintf("checkpoint %d failed, and execution.checkpointing.tolerable-failed-checkpoints is %d: %s", p.id, c.cfg.Tolerable, reason)})
 		}
 	}
+}
+
+// endedIn says that the state in which a task ended is in a directory. It stands for the task in later checkpoints.
+func (c *Coordinator) endedIn(dir string) bool {
+	return slices.ContainsFunc(c.tasks, func(t *task) bool {
+		return slices.ContainsFunc(t.final.GetFiles(), func(file string) bool { return strings.HasPrefix(file, dir+"/") })
+	})
 }
 
 // Stats is a copy of what there is to tell.

@@ -234,11 +234,11 @@ func TestRetention(t *testing.T) {
 			t.Errorf("after checkpoint %d: %s", id, text)
 		}
 	}
-	if gone := b.Ended(9000, linkpb.JobStatus_CANCELED); gone != nil {
-		t.Errorf("cancelled, retained on cancellation, yet %v goes", gone)
+	if clean, ok := b.Ended(9000, linkpb.JobStatus_CANCELED); !ok || clean.String() != `clean "hdfs:///c": discard [] [], keep ["chk-3" "chk-2"]` {
+		t.Errorf("cancelled, retained on cancellation: %s", clean)
 	}
-	if gone := b.Ended(9000, linkpb.JobStatus_FINISHED); strings.Join(gone, " ") != "chk-3 chk-2" {
-		t.Errorf("finished: %v goes", gone)
+	if clean, ok := b.Ended(9000, linkpb.JobStatus_FINISHED); !ok || clean.String() != `clean "hdfs:///c": discard ["chk-3" "chk-2"] [], keep []` {
+		t.Errorf("finished: %s", clean)
 	}
 }
 

@@ -35,6 +35,12 @@ const metadataMagic = "WFCP"
 // maxMetadata bounds what is read as metadata.
 const maxMetadata = 1 << 30
 
+// Names below a job's directory.
+const (
+	checkpointPrefix = "chk-"
+	sharedName       = "shared"
+)
+
 const (
 	directoryMode = fs.FileMode(0o755)
 	fileMode      = fs.FileMode(0o644)
@@ -55,9 +61,9 @@ func CheckpointDirectory(base string, perJob bool, job graph.JobID, id int64, ru
 		base = join(base, job.String())
 	}
 	if run != "" {
-		return join(base, fmt.Sprintf("chk-%d-%s", id, run))
+		return join(base, fmt.Sprintf(checkpointPrefix+"%d-%s", id, run))
 	}
-	return join(base, fmt.Sprintf("chk-%d", id))
+	return join(base, fmt.Sprintf(checkpointPrefix+"%d", id))
 }
 
 // SavepointDirectory is a new name for a savepoint of a job below base.
@@ -217,46 +223,6 @@ func rebase(md *checkpointpb.Metadata, now string) {
 	}
 }
 
-// Discard removes a checkpoint's directory. Its _metadata goes first, so that what a failure leaves is no checkpoint. One
-// that is gone already is no error.
-func (s *Storage) Discard(ctx context.Context, dir string) error {
-	f, p, err := s.files.Resolve(dir)
-	if err != nil {
-		return fmt.Errorf("remove checkpoint %s: %w", dir, err)
-	}
-	if err := f.Remove(ctx, path.Join(p, MetadataFile), false); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove checkpoint %s: %w", dir, err)
-	}
-	if err := f.Remove(ctx, p, true); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove checkpoint %s: %w", dir, err)
-	}
-	return nil
-}
-
-// Dispose removes the savepoint or checkpoint at location, which must be one.
-func (s *Storage) Dispose(ctx context.Context, location string) error {
-	md, err := s.Load(ctx, location)
-	if err != nil {
-		return err
-	}
-	return s.Discard(ctx, md.GetDirectory())
-}
-
-// RemoveFiles removes files of a checkpoint that never became complete. It goes on after an error and returns the first.
-func (s *Storage) RemoveFiles(ctx context.Context, uris []string) error {
-	var first error
-	for _, uri := range uris {
-		f, p, err := s.files.Resolve(uri)
-		if err == nil {
-			err = f.Remove(ctx, p, false)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && first == nil {
-			first = fmt.Errorf("remove %s: %w", uri, err)
-		}
-	}
-	return first
-}
-
 // bytesOf is the size of all state in md.
 func bytesOf(md *checkpointpb.Metadata) int64 {
 	var n int64
@@ -270,5 +236,5 @@ func bytesOf(md *checkpointpb.Metadata) int64 {
 
 // SharedDirectory is where state of a job goes that belongs to no single checkpoint.
 func SharedDirectory(base string, job graph.JobID) string {
-	return join(join(base, job.String()), "shared")
+	return join(join(base, job.String()), sharedName)
 }

@@ -90,6 +90,9 @@ func (a appendAction) String() string { return "append " + a.record.Kind.String(
 // checkpointAction is one of the checkpoint coordinator's that takes I/O: checkpoint.Prepare, Store or Discard.
 type checkpointAction struct{ checkpoint.Action }
 
+// cleanAction is what is to be removed once nothing else of the job is under way.
+type cleanAction struct{ checkpoint.Clean }
+
 // answerAction ends a request for a savepoint or checkpoint.
 type answerAction struct{ checkpoint.Answer }
 

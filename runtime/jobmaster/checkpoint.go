@@ -59,6 +59,9 @@ func (c *core) assign(now int64) error {
 		return fmt.Errorf("start from checkpoint %d in %s: %w", md.GetCheckpoint(), md.GetDirectory(), err)
 	}
 	c.restore = *a
+	if md == c.initial {
+		c.cp.StartFrom(md, c.claim)
+	}
 	if c.wholeJob() {
 		c.cp.Restored(now, md)
 	} else {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
-	"github.com/weftstream/weft/runtime/checkpoint"
 	"github.com/weftstream/weft/runtime/ha"
 )
 
@@ -260,8 +259,8 @@ func (c *core) end(now int64, status linkpb.JobStatus) {
 // ended is the end, with the result recorded.
 func (c *core) ended(now int64) {
 	result := c.result(now)
-	if gone := c.cp.Ended(now, c.ending); len(gone) > 0 {
-		c.emit(checkpointAction{checkpoint.Discard{Directories: gone}})
+	if clean, ok := c.cp.Ended(now, c.ending); ok {
+		c.emit(cleanAction{clean})
 	}
 	c.checkpointActions(now)
 	c.setStatus(now, c.ending)

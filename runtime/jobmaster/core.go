@@ -21,7 +21,9 @@ type settings struct {
 	failover      string // what restarts after a failure: failoverRegion, or everything
 	// ignoreUnclaimed leaves out state that no operator claims.
 	ignoreUnclaimed bool
-	run             string // tells this JobMaster from earlier ones of the job
+	// claim makes the job the owner of the checkpoint that it is started from.
+	claim bool
+	run   string // tells this JobMaster from earlier ones of the job
 }
 
 // failoverRegion is the value of jobmanager.execution.failover-strategy with which only the affected regions restart.
@@ -33,6 +35,7 @@ func settingsOf(c conf.Configuration) settings {
 		checkpoints: cp, restart: checkpoint.NewRestartStrategy(c, cp.Interval > 0),
 		ignoreUnclaimed: conf.Get(c, conf.ExecutionStateRecoveryIgnoreUnclaimedState),
 		failover:        conf.Get(c, conf.JobManagerExecutionFailoverStrategy),
+		claim:           conf.Get(c, conf.ExecutionStateRecoveryClaimMode) == "CLAIM",
 		slotTimeout:     conf.Get(c, conf.SlotRequestTimeout).Milliseconds(),
 		cancelTimeout:   conf.Get(c, conf.TaskCancellationTimeout).Milliseconds(),
 		history:         max(1, conf.Get(c, conf.WebExceptionHistorySize)),

@@ -97,7 +97,9 @@ type JobMaster struct {
 	outcome Outcome // set before ended is closed
 	appends sync.WaitGroup
 	storage *checkpoint.Storage // nil without Files
-	asked   requestsForCheckpoints
+	// cleaning is what the end of the job removes; owned by Run's goroutine.
+	cleaning *checkpoint.Clean
+	asked    requestsForCheckpoints
 }
 
 // event is a message to the actor.
@@ -140,6 +142,7 @@ func (m *JobMaster) Run(stop <-chan struct{}) Outcome {
 	cancel()
 	m.box.Close()
 	m.appends.Wait()
+	m.clean()
 	m.asked.close()
 	m.outcome.Details = m.core.details()
 	m.publish()
@@ -201,6 +204,8 @@ func (m *JobMaster) execute(ctx context.Context, acts []action) *endAction {
 				err := m.append(ctx, a.record)
 				m.box.Post(func(c *core, now int64) { c.appended(now, err) })
 			})
+		case cleanAction:
+			m.cleaning = &a.Clean
 		case checkpointAction:
 			m.checkpointIO(ctx, a.Action)
 		case answerAction:

@@ -45,7 +45,7 @@ func (m *JobMaster) load(ctx context.Context) (*checkpointpb.Pointer, *checkpoin
 	p, location := m.c.Checkpoint, conf.Get(m.c.Conf, conf.ExecutionStateRecoveryPath)
 	switch {
 	case m.c.Committed != nil:
-		return nil, nil, nil
+		return m.ofCommitted(ctx)
 	case p != nil && len(p.GetInline()) > 0:
 		md, err := checkpoint.DecodeMetadata(p.GetInline())
 		return p, md, err
@@ -60,6 +60,21 @@ func (m *JobMaster) load(ctx context.Context) (*checkpointpb.Pointer, *checkpoin
 	md, err := m.storage.Load(ctx, location)
 	if err != nil {
 		return nil, nil, fmt.Errorf("start the job from a savepoint or checkpoint: %w", err)
+	}
+	return p, md, nil
+}
+
+// ofCommitted reads the latest checkpoint of a job whose output is only to be committed any more. It isn't needed for that,
+// but to remove it, and those before it, in the end: one that can't be read stays.
+func (m *JobMaster) ofCommitted(ctx context.Context) (*checkpointpb.Pointer, *checkpointpb.Metadata, error) {
+	p := m.c.Checkpoint
+	if p.GetPath() == "" || m.storage == nil {
+		return nil, nil, nil
+	}
+	md, err := m.storage.Load(ctx, p.GetPath())
+	if err != nil {
+		m.c.Logger.Warn("the job's checkpoints stay", "error", err)
+		return nil, nil, nil
 	}
 	return p, md, nil
 }
@@ -82,10 +97,13 @@ func (m *JobMaster) checkpointIO(ctx context.Context, a checkpoint.Action) {
 		switch a := a.(type) {
 		case checkpoint.Prepare:
 			dir, err := m.prepare(ctx, a.Directory)
-			m.box.Post(func(c *core, now int64) {
+			heard := m.box.Post(func(c *core, now int64) {
 				c.cp.Prepared(now, a.ID, dir, err)
 				c.checkpointActions(now)
 			})
+			if !heard && err == nil { // the job has ended meanwhile
+				m.discard(ctx, checkpoint.Discard{Directories: []string{dir}})
+			}
 		case checkpoint.Store:
 			logged, err := m.store(ctx, a)
 			m.box.Post(func(c *core, now int64) { c.stored(now, a.Metadata.GetCheckpoint(), a.Pointer, err, logged) })
@@ -108,6 +126,11 @@ func (m *JobMaster) prepare(ctx context.Context, dir string) (string, error) {
 // failed, which is appended again for a while: after an error it may be there or not.
 func (m *JobMaster) store(ctx context.Context, a checkpoint.Store) (logged bool, err error) {
 	if a.Metadata.GetDirectory() != "" {
+		if a.Metadata.GetSavepoint() {
+			if err := m.storage.Adopt(ctx, a.Metadata); err != nil {
+				return false, err
+			}
+		}
 		if err := m.storage.WriteMetadata(ctx, a.Metadata); err != nil {
 			return false, err
 		}
@@ -154,6 +177,24 @@ func (m *JobMaster) discard(ctx context.Context, a checkpoint.Discard) {
 		if err := m.storage.RemoveFiles(ctx, a.Files); err != nil {
 			m.c.Logger.Warn("checkpoint files left behind", "first", path.Base(a.Files[0]), "error", err)
 		}
+	}
+	if a.Directory {
+		if err := m.storage.RemoveEmpty(ctx, a.Files); err != nil {
+			m.c.Logger.Warn("directory of a checkpoint left behind", "error", err)
+		}
+	}
+}
+
+// clean removes what the job needn't leave, when nothing else is under way any more. What stays behind after an error does no
+// harm, so that is only logged.
+func (m *JobMaster) clean() {
+	if m.cleaning == nil || m.storage == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), discardTimeout)
+	defer cancel()
+	if err := m.storage.Clean(ctx, *m.cleaning); err != nil {
+		m.c.Logger.Warn("files of the job's checkpoints left behind", "error", err)
 	}
 }
 

@@ -31,6 +31,7 @@ type checkpoints struct {
 	stopped int64        // the savepoint that stops the job, behind which a source emits nothing more; 0: none
 	drained bool         // a source that ends now
 	drain   string       // directory of the savepoint that drains the job
+	drainID int64
 
 	uploads sync.WaitGroup
 	mu      sync.Mutex                   // guards cancel
@@ -66,7 +67,7 @@ func (t *Task) Notice(id int64, complete bool) {
 func (t *Task) triggered(id int64, o *linkpb.CheckpointOptions, source bool) error {
 	c := &t.cp
 	if o.GetDrain() {
-		c.drain = o.GetDirectory()
+		c.drain, c.drainID = o.GetDirectory(), id
 		c.drained = source
 		return nil
 	}
@@ -105,6 +106,9 @@ func (t *Task) noticed(id int64, complete bool) error {
 		c.counting = slices.DeleteFunc(c.counting, func(a *alignment) bool { return a.id == id })
 		if c.stopped == id {
 			c.stopped = 0 // the job goes on
+		}
+		if c.drainID == id {
+			c.drain = "" // its directory is removed
 		}
 	}
 	for i, l := range t.chain {

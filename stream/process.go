@@ -122,7 +122,11 @@ func (p *processor[K, O]) opened(f any) error {
 	if h, ok := f.(TimerHandler[K, O]); ok {
 		p.onTimer = h.OnTimer
 	}
-	return p.rt.opened()
+	err := p.rt.opened()
+	if err != nil {
+		p.space.Close() // nobody closes an operator that wasn't made
+	}
+	return err
 }
 
 // enter makes k the current key.

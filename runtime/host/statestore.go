@@ -27,8 +27,14 @@ type stateBackend struct {
 
 func stateBackendOf(c conf.Configuration) stateBackend {
 	memory, _ := conf.Lookup(c, conf.StateBackendPebbleMemoryFixedPerHost)
-	return stateBackend{name: conf.Get(c, conf.StateBackendType), memory: int64(memory),
-		managed: conf.Get(c, conf.TaskManagerMemoryManagedFraction), cacheRatio: conf.Get(c, conf.StateBackendPebbleMemoryCacheRatio)}
+	managed := conf.Get(c, conf.TaskManagerMemoryManagedFraction)
+	if _, isSet := conf.Lookup(c, conf.TaskManagerMemoryManagedSize); isSet {
+		if b, err := conf.TaskManagerMemory(c); err == nil { // an error was the TaskManager's
+			managed = float64(b.Slot.Managed) / float64(b.Slot.Total)
+		}
+	}
+	return stateBackend{name: conf.Get(c, conf.StateBackendType), memory: int64(memory), managed: managed,
+		cacheRatio: conf.Get(c, conf.StateBackendPebbleMemoryCacheRatio)}
 }
 
 // open makes the store of the backend; nil for hashmap, which needs none.
@@ -41,11 +47,12 @@ func (b stateBackend) open(s *linkpb.HostStart) (operator.ClosableStateStore, er
 		return nil, errors.New("open the state backend: the host has no local directory")
 	}
 	o := operator.StateBackendOptions{Dir: filepath.Join(s.GetTempDir(), stateDir), Memory: b.memory, CacheRatio: b.cacheRatio}
-	if o.Memory == 0 {
-		o.Memory = int64(float64(s.GetMemory()) * b.managed)
-	}
-	if o.Memory == 0 {
+	switch {
+	case o.Memory != 0:
+	case s.GetMemory() == 0:
 		o.Memory = unlimitedStateMemory
+	default:
+		o.Memory = int64(float64(s.GetMemory()) * b.managed)
 	}
 	return backend.Open(o)
 }

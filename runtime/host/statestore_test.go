@@ -57,6 +57,8 @@ func TestStateBackend(t *testing.T) {
 		{map[string]string{}, 0, ""},
 		{map[string]string{"state.backend.type": "watched"}, 40 << 20, ""},
 		{map[string]string{"state.backend.type": "watched", "state.backend.pebble.memory.fixed-per-host": "64 mb"}, 64 << 20, ""},
+		{map[string]string{"state.backend.type": "watched", "taskmanager.memory.process.size": "164 mb", "taskmanager.memory.framework.heap.size": "64 mb",
+			"taskmanager.memory.managed.size": "25 mb"}, 25 << 20, ""},
 		{map[string]string{"state.backend.type": "pebble"}, 0, `import _ "github.com/weftstream/weft/statebackend/pebble"`},
 		{map[string]string{"state.backend.type": "rocksdb"}, 0, "there are hashmap, pebble, watched"},
 		{map[string]string{"state.backend.type": "watched", "state.backend.pebble.memory.fixed-per-host": "1 mb"}, 1 << 20, "needs at least"},

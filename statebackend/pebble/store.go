@@ -61,7 +61,7 @@ func Open(c Config) (*Store, error) {
 		c.FS = vfs.Default
 	}
 	if c.Memory < MinMemory {
-		return nil, fmt.Errorf("open the state store in %s: it gets %d bytes of memory and needs at least %d", c.Dir, c.Memory, MinMemory)
+		return nil, fmt.Errorf("open the state store in %s: it gets %d bytes of memory and needs at least %d; raise state.backend.pebble.memory.fixed-per-host", c.Dir, c.Memory, MinMemory)
 	}
 	s := &Store{dir: c.Dir, fs: c.FS, memory: int64(float64(c.Memory) * c.CacheRatio)}
 	own := c.Memory - s.memory

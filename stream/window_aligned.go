@@ -193,7 +193,7 @@ func (o *alignedWindow[K, T, A, O]) Watermark(t int64) error {
 	o.mark = t
 	if o.kind == atEnd {
 		if t == operator.MaxWatermark && o.last.accs != nil {
-			o.fire(o.last, operator.NoWatermark)
+			o.fire(o.last, operator.NoWatermark, true)
 			o.last.accs.Drop()
 			o.last.accs = nil
 		}
@@ -229,8 +229,9 @@ func (o *alignedWindow[K, T, A, O]) advance(t int64) {
 		if w.end-1 > t {
 			break
 		}
-		o.complete(w)
-		if later(w.end-1, o.lateness) <= t {
+		over := later(w.end-1, o.lateness) <= t
+		o.complete(w, over)
+		if over {
 			gone++
 			o.recycle(w)
 		}
@@ -238,15 +239,12 @@ func (o *alignedWindow[K, T, A, O]) advance(t int64) {
 	o.open = slices.Delete(o.open, 0, gone)
 }
 
-// complete fires a window whose end has come, for the keys that have not fired.
-func (o *alignedWindow[K, T, A, O]) complete(w *paneTable[K, A]) {
+// complete fires a window whose end has come, for the keys that have not fired. over says that no record can join it.
+func (o *alignedWindow[K, T, A, O]) complete(w *paneTable[K, A], over bool) {
 	switch {
 	case !w.fired:
 		w.fired = true
-		o.fire(w, w.end-1)
-		if o.purge {
-			w.accs.Clear()
-		}
+		o.fire(w, w.end-1, over || o.purge)
 	case w.again != nil:
 		again := w.again
 		w.again = nil
@@ -264,10 +262,7 @@ func (o *alignedWindow[K, T, A, O]) early() {
 		if w.fired {
 			continue
 		}
-		o.fire(w, w.end-1)
-		if o.purge {
-			w.accs.Clear()
-		}
+		o.fire(w, w.end-1, o.purge)
 	}
 }
 
@@ -283,9 +278,13 @@ func (o *alignedWindow[K, T, A, O]) recycle(w *paneTable[K, A]) {
 	w.accs.Drop()
 }
 
-// fire emits the result of every key.
-func (o *alignedWindow[K, T, A, O]) fire(w *paneTable[K, A], at int64) {
-	w.accs.All(func(_ uint32, k *K, a *A) bool {
+// fire emits the result of every key, and removes them where that is asked for.
+func (o *alignedWindow[K, T, A, O]) fire(w *paneTable[K, A], at int64, remove bool) {
+	walk := w.accs.All
+	if remove {
+		walk = w.accs.Drain
+	}
+	walk(func(_ uint32, k *K, a *A) bool {
 		o.fn.fire(Pane[K]{*k, Time(w.start), Time(w.end)}, a, &o.out, at)
 		return o.out.err == nil
 	})

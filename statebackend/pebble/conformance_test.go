@@ -105,12 +105,26 @@ func TestAgainstModel(t *testing.T) {
 			err       error
 		}
 		results, views, pruned := make(chan result, 1000), 0, 0
-		for i := range 12000 {
+		for i := range 8000 {
 			at := r.IntN(2)
 			table, model, k := tables[at], models[at], r.IntN(700)
 			switch op := r.IntN(2000); {
 			case op == 0:
 				table.Clear()
+				clear(model)
+			case op == 1:
+				got := map[int]int{}
+				table.Drain(func(h uint32, k *int, v *[]int) bool {
+					if _, twice := got[*k]; twice || h != hash(*k) {
+						t.Fatalf("step %d: key %d came twice, or with another hash", i, *k)
+					}
+					got[*k] = (*v)[0]
+					(*v)[0] = -1 // a view mustn't see this
+					return true
+				})
+				if !maps.Equal(got, model) {
+					t.Fatalf("step %d: Drain yields %d keys, want %d", i, len(got), len(model))
+				}
 				clear(model)
 			case op < 10:
 				f, want := table.Snapshot(), maps.Clone(model)

@@ -32,6 +32,8 @@ type paneTable[K comparable, A any] struct {
 	// again holds, with their hashes, the keys of a fired window whose results are to come when the watermark gets to the
 	// window's end: after a restore it starts from the beginning. Nil otherwise.
 	again map[K]uint32
+	// waiting says, while the state is restored, that some keys have not fired.
+	waiting bool
 }
 
 // maxFree bounds the tables kept for reuse.
@@ -179,7 +181,7 @@ func (o *alignedWindow[K, T, A, O]) add(start, end int64) *paneTable[K, A] {
 	if n := len(o.free); n != 0 {
 		w := o.free[n-1]
 		o.free = o.free[:n-1]
-		w.start, w.end, w.fired, w.again = start, end, false, nil
+		w.start, w.end, w.fired, w.again, w.waiting = start, end, false, nil, false
 		return w
 	}
 	return &paneTable[K, A]{start: start, end: end, accs: o.table()}

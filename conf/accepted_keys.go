@@ -135,7 +135,7 @@ var acceptedGroups = []group{
 		state.changelog.periodic-materialize.interval state.backend.changelog.periodic-materialize.interval
 		state.changelog.storage state.backend.changelog.storage
 	`},
-	{"this version has no scheduler that adapts the parallelism", `
+	{"the parallelism of a bounded job is its own, and of a vertex what was asked for over REST", `
 		execution.batch.adaptive.auto-parallelism.avg-data-volume-per-task jobmanager.adaptive-batch-scheduler.avg-data-volume-per-task
 		execution.batch.adaptive.auto-parallelism.default-source-parallelism
 		execution.batch.adaptive.auto-parallelism.enabled
@@ -144,14 +144,7 @@ var acceptedGroups = []group{
 		execution.batch.speculative.block-slow-node-duration jobmanager.adaptive-batch-scheduler.speculative.block-slow-node-duration
 		execution.batch.speculative.enabled jobmanager.adaptive-batch-scheduler.speculative.enabled
 		execution.batch.speculative.max-concurrent-executions jobmanager.adaptive-batch-scheduler.speculative.max-concurrent-executions
-		jobmanager.adaptive-scheduler.min-parallelism-increase
-		jobmanager.adaptive-scheduler.resource-stabilization-timeout
-		jobmanager.adaptive-scheduler.resource-wait-timeout
-		jobmanager.adaptive-scheduler.scaling-interval.max
-		jobmanager.adaptive-scheduler.scaling-interval.min
-		jobmanager.scheduler
 		pipeline.jobvertex-parallelism-overrides
-		scheduler-mode
 		web.rescale.enable
 	`},
 	{"this version executes bounded jobs as it does unbounded ones", `
@@ -324,7 +317,6 @@ var acceptedGroups = []group{
 		heartbeat.rpc-failure-threshold
 		high-availability.jobmanager.port
 		pipeline.auto-generate-uids
-		pipeline.auto-watermark-interval
 		pipeline.global-job-parameters
 		resourcemanager.job.timeout
 		rest.await-leader-timeout

@@ -15,7 +15,7 @@ var (
 		"Whether operators that need no exchange of records run in one subtask.").or(true).
 		older("pipeline.operator-chaining").in(ScopeJob)
 	PipelineAutoWatermarkInterval = durationOption("pipeline.auto-watermark-interval",
-		"Interval at which sources send watermarks; 0 sends none periodically.").or(200 * time.Millisecond).in(ScopeJob)
+		"Interval at which watermark generators of the program are asked without a record; 0 never asks. Watermarks that follow from records are sent behind each batch, whatever the interval.").or(200 * time.Millisecond).in(ScopeJob)
 	PipelineGlobalJobParameters = mapOption("pipeline.global-job-parameters",
 		"Parameters shown with the job in the dashboard and the REST API.").in(ScopeJob)
 	PipelineAutoGenerateUids = boolOption("pipeline.auto-generate-uids",

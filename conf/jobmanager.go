@@ -1,6 +1,9 @@
 package conf
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // Options of the JobManager.
 var (
@@ -18,6 +21,26 @@ var (
 		differs("none in code, 1600m in the shipped config.yaml", "a Go JobManager has no metaspace, code cache or heap to reserve")
 	JobManagerExecutionFailoverStrategy = enumOption("jobmanager.execution.failover-strategy",
 		"What is restarted after a failure: the pipelined region or the full job.", "region", "full").or("region").in(ScopeJob)
+	JobManagerScheduler = enumSynonyms("jobmanager.scheduler",
+		"How slots decide over the parallelism: with Default a job runs with the one it was submitted with; with Adaptive also with less, down to 1, and with more again when slots come. Either rescales when asked over REST.",
+		map[string]string{"adaptivebatch": "Default"}, "Default", "Adaptive").or("Default").in(ScopeJob)
+	SchedulerMode = enumOption("scheduler-mode",
+		"With REACTIVE, jobs use all the slots of a standalone cluster, up to their max parallelism.", "REACTIVE")
+	AdaptiveSchedulerResourceWaitTimeout = declare("jobmanager.adaptive-scheduler.resource-wait-timeout", durationKind,
+		"How long a job waits for all of its slots before it runs with those there are, or fails if they are too few; below 0, for ever (the default with scheduler-mode REACTIVE).").
+		or(5 * time.Minute).older("jobmanager.adaptive-scheduler.submission.resource-wait-timeout").in(ScopeJob)
+	AdaptiveSchedulerResourceStabilizationTimeout = durationOption("jobmanager.adaptive-scheduler.resource-stabilization-timeout",
+		"How long a job that has slots to run with waits for the rest of those it wants (0 with scheduler-mode REACTIVE).").
+		or(10 * time.Second).older("jobmanager.adaptive-scheduler.submission.resource-stabilization-timeout").in(ScopeJob)
+	AdaptiveSchedulerCooldown = durationOption("jobmanager.adaptive-scheduler.scaling-interval.min",
+		"The least time between two rescales because slots came; one that is asked for over REST doesn't wait.").
+		or(30 * time.Second).older("jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling").in(ScopeJob)
+	AdaptiveSchedulerScalingIntervalMax = durationOption("jobmanager.adaptive-scheduler.scaling-interval.max",
+		"Time after which a job is rescaled though its parallelism grows by less than jobmanager.adaptive-scheduler.min-parallelism-increase; unset, it isn't.").in(ScopeJob)
+	AdaptiveSchedulerMinParallelismIncrease = positiveOption("jobmanager.adaptive-scheduler.min-parallelism-increase",
+		"By how much the parallelism, summed over all vertices, must grow for a rescale because slots came.").or(1).in(ScopeJob)
+	AdaptiveSchedulerMaxCheckpointFailures = countOption("jobmanager.adaptive-scheduler.rescale-trigger.max-checkpoint-failures",
+		"Checkpoints for a rescale that may fail; after one more the job is rescaled from the latest one that is complete.").or(2).in(ScopeJob).own()
 	JobManagerExecutionAttemptsHistorySize = countOption("jobmanager.execution.attempts-history-size",
 		"Earlier attempts kept of each subtask.").or(16).older("job-manager.max-attempts-history-size")
 	JobManagerResourceId = textOption("jobmanager.resource-id",

@@ -152,8 +152,7 @@ func (j *jobManager) run(ctx context.Context) (int, error) {
 	defer stopServing()
 
 	if err := j.start(ctx); err != nil {
-		code := ExitStartup
-		return code, errors.Join(err, j.rpcListener.Close(), j.deregister(resourcemanager.StatusFailed, err.Error()))
+		return ExitStartup, errors.Join(err, j.rpcListener.Close(), j.deregister(statusOf(err), err.Error()))
 	}
 	servers.Go(func() {
 		if err := j.rpc.Serve(j.rpcListener); err != nil {
@@ -240,11 +239,7 @@ func (j *jobManager) work(ctx context.Context) (int, error) {
 	bootstrap.Wait()
 	v := j.decided()
 	if err != nil {
-		status := resourcemanager.StatusFailed
-		if errors.Is(err, ha.ErrFenced) {
-			status = resourcemanager.StatusUndefined
-		}
-		return ExitFatal, errors.Join(err, j.deregister(status, err.Error()))
+		return ExitFatal, errors.Join(err, j.deregister(statusOf(err), err.Error()))
 	}
 	switch v.status {
 	case resourcemanager.StatusSucceeded, resourcemanager.StatusKilled:
@@ -253,6 +248,14 @@ func (j *jobManager) work(ctx context.Context) (int, error) {
 		return ExitFailed, nil
 	}
 	return ExitUnknown, nil
+}
+
+// statusOf is the cluster's final status after an error. Where another JobManager leads that is for it to say.
+func statusOf(err error) resourcemanager.FinalStatus {
+	if errors.Is(err, ha.ErrFenced) {
+		return resourcemanager.StatusUndefined
+	}
+	return resourcemanager.StatusFailed
 }
 
 // interrupted ends the cluster on a signal. With high availability another JobManager may follow, and jobs are left to it.

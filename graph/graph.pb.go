@@ -580,6 +580,111 @@ func (x *Artifact) GetPlatform() string {
 	return ""
 }
 
+// ResourceRequirements are between which parallelisms a job may run: a record of what was asked for while it ran.
+type ResourceRequirements struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vertices      []*VertexRequirements  `protobuf:"bytes,1,rep,name=vertices,proto3" json:"vertices,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResourceRequirements) Reset() {
+	*x = ResourceRequirements{}
+	mi := &file_graph_graph_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResourceRequirements) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResourceRequirements) ProtoMessage() {}
+
+func (x *ResourceRequirements) ProtoReflect() protoreflect.Message {
+	mi := &file_graph_graph_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResourceRequirements.ProtoReflect.Descriptor instead.
+func (*ResourceRequirements) Descriptor() ([]byte, []int) {
+	return file_graph_graph_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ResourceRequirements) GetVertices() []*VertexRequirements {
+	if x != nil {
+		return x.Vertices
+	}
+	return nil
+}
+
+type VertexRequirements struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vertex        []byte                 `protobuf:"bytes,1,opt,name=vertex,proto3" json:"vertex,omitempty"`
+	LowerBound    int32                  `protobuf:"varint,2,opt,name=lower_bound,json=lowerBound,proto3" json:"lower_bound,omitempty"`
+	UpperBound    int32                  `protobuf:"varint,3,opt,name=upper_bound,json=upperBound,proto3" json:"upper_bound,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VertexRequirements) Reset() {
+	*x = VertexRequirements{}
+	mi := &file_graph_graph_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VertexRequirements) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VertexRequirements) ProtoMessage() {}
+
+func (x *VertexRequirements) ProtoReflect() protoreflect.Message {
+	mi := &file_graph_graph_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VertexRequirements.ProtoReflect.Descriptor instead.
+func (*VertexRequirements) Descriptor() ([]byte, []int) {
+	return file_graph_graph_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *VertexRequirements) GetVertex() []byte {
+	if x != nil {
+		return x.Vertex
+	}
+	return nil
+}
+
+func (x *VertexRequirements) GetLowerBound() int32 {
+	if x != nil {
+		return x.LowerBound
+	}
+	return 0
+}
+
+func (x *VertexRequirements) GetUpperBound() int32 {
+	if x != nil {
+		return x.UpperBound
+	}
+	return 0
+}
+
 var File_graph_graph_proto protoreflect.FileDescriptor
 
 const file_graph_graph_proto_rawDesc = "" +
@@ -635,7 +740,15 @@ const file_graph_graph_proto_rawDesc = "" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\x12\x12\n" +
 	"\x04size\x18\x03 \x01(\x03R\x04size\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12\x1a\n" +
-	"\bplatform\x18\x05 \x01(\tR\bplatform*u\n" +
+	"\bplatform\x18\x05 \x01(\tR\bplatform\"R\n" +
+	"\x14ResourceRequirements\x12:\n" +
+	"\bvertices\x18\x01 \x03(\v2\x1e.weft.graph.VertexRequirementsR\bvertices\"n\n" +
+	"\x12VertexRequirements\x12\x16\n" +
+	"\x06vertex\x18\x01 \x01(\fR\x06vertex\x12\x1f\n" +
+	"\vlower_bound\x18\x02 \x01(\x05R\n" +
+	"lowerBound\x12\x1f\n" +
+	"\vupper_bound\x18\x03 \x01(\x05R\n" +
+	"upperBound*u\n" +
 	"\fPartitioning\x12\v\n" +
 	"\aFORWARD\x10\x00\x12\b\n" +
 	"\x04HASH\x10\x01\x12\r\n" +
@@ -661,28 +774,31 @@ func file_graph_graph_proto_rawDescGZIP() []byte {
 }
 
 var file_graph_graph_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_graph_graph_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_graph_graph_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_graph_graph_proto_goTypes = []any{
-	(Partitioning)(0),       // 0: weft.graph.Partitioning
-	(*JobGraph)(nil),        // 1: weft.graph.JobGraph
-	(*JobVertex)(nil),       // 2: weft.graph.JobVertex
-	(*ChainedOperator)(nil), // 3: weft.graph.ChainedOperator
-	(*JobEdge)(nil),         // 4: weft.graph.JobEdge
-	(*Artifact)(nil),        // 5: weft.graph.Artifact
-	nil,                     // 6: weft.graph.JobGraph.ConfigEntry
+	(Partitioning)(0),            // 0: weft.graph.Partitioning
+	(*JobGraph)(nil),             // 1: weft.graph.JobGraph
+	(*JobVertex)(nil),            // 2: weft.graph.JobVertex
+	(*ChainedOperator)(nil),      // 3: weft.graph.ChainedOperator
+	(*JobEdge)(nil),              // 4: weft.graph.JobEdge
+	(*Artifact)(nil),             // 5: weft.graph.Artifact
+	(*ResourceRequirements)(nil), // 6: weft.graph.ResourceRequirements
+	(*VertexRequirements)(nil),   // 7: weft.graph.VertexRequirements
+	nil,                          // 8: weft.graph.JobGraph.ConfigEntry
 }
 var file_graph_graph_proto_depIdxs = []int32{
 	2, // 0: weft.graph.JobGraph.vertices:type_name -> weft.graph.JobVertex
 	4, // 1: weft.graph.JobGraph.edges:type_name -> weft.graph.JobEdge
-	6, // 2: weft.graph.JobGraph.config:type_name -> weft.graph.JobGraph.ConfigEntry
+	8, // 2: weft.graph.JobGraph.config:type_name -> weft.graph.JobGraph.ConfigEntry
 	5, // 3: weft.graph.JobGraph.artifact:type_name -> weft.graph.Artifact
 	3, // 4: weft.graph.JobVertex.operators:type_name -> weft.graph.ChainedOperator
 	0, // 5: weft.graph.JobEdge.partitioning:type_name -> weft.graph.Partitioning
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	7, // 6: weft.graph.ResourceRequirements.vertices:type_name -> weft.graph.VertexRequirements
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_graph_graph_proto_init() }
@@ -696,7 +812,7 @@ func file_graph_graph_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_graph_graph_proto_rawDesc), len(file_graph_graph_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

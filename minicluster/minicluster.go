@@ -128,6 +128,11 @@ func (m *MiniCluster) JobManager() *jobmanager.JobManager { return m.jm }
 // StopTaskManager kills a TaskManager and its task hosts, as if its process had died, and waits for it. It is for tests.
 func (m *MiniCluster) StopTaskManager(resourceID string) { m.local.kill(resourceID) }
 
+// StartTaskManager adds a TaskManager to those that are fixed and returns its resource id. It is for tests.
+func (m *MiniCluster) StartTaskManager() (resourceID string, err error) {
+	return m.local.start(m.local.c.SlotsPerTaskManager)
+}
+
 // Close cancels what still runs, stops everything and waits for it.
 func (m *MiniCluster) Close() error {
 	m.close.Do(func() {

@@ -124,10 +124,14 @@ type Env struct {
 	Name string
 	// Subtask is the index of the subtask, 0 <= Subtask < Parallelism.
 	Subtask, Parallelism, MaxParallelism int
-	// Attempt counts executions of the subtask from 0.
+	// Epoch numbers the JobManagers under which the job has run, in their order; there may be gaps.
+	Epoch uint64
+	// Attempt counts executions of the subtask under this JobManager, from 0.
 	Attempt int
 	// BatchSize is the number of records after which a batch is handed on.
 	BatchSize int
+	// WatermarkInterval is pipeline.auto-watermark-interval in milliseconds; 0: never.
+	WatermarkInterval int64
 	// Log has job, operator and subtask bound.
 	Log *slog.Logger
 	// Store is where keyed state goes that doesn't fit into memory; nil where it must fit, and for coordinators.

@@ -25,6 +25,9 @@ type Jobs interface {
 	// Result returns nil for a job that runs, and ok = false for an unknown one.
 	Result(id graph.JobID) (r *linkpb.JobResult, ok bool)
 	checkpointing
+	// Requirements are the bounds of the parallelism of a job's vertices; Require changes them.
+	Requirements(id graph.JobID) (dispatcher.Requirements, error)
+	Require(ctx context.Context, id graph.JobID, r dispatcher.Requirements) error
 }
 
 // Cluster is the JobManager as the endpoint needs it; *jobmanager.JobManager is one.

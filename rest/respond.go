@@ -102,6 +102,8 @@ func failureOf(err error) *failure {
 		{dispatcher.ErrEnded, http.StatusConflict},
 		{dispatcher.ErrDuplicate, http.StatusConflict},
 		{dispatcher.ErrInvalidGraph, http.StatusBadRequest},
+		{dispatcher.ErrRequirements, http.StatusBadRequest},
+		{dispatcher.ErrNotScalable, http.StatusConflict},
 		{dispatcher.ErrShutdown, http.StatusServiceUnavailable},
 		{artifact.ErrChecksum, http.StatusBadRequest},
 		{ErrNoRoom, http.StatusInsufficientStorage},

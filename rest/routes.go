@@ -33,6 +33,10 @@ func (s *Server) routes() {
 	s.route("GET /jobs/{jobid}/exceptions", s.exceptions)
 	s.route("GET /jobs/{jobid}/accumulators", s.accumulators)
 	s.route("GET /jobs/{jobid}/execution-result", s.executionResult)
+	s.route("GET /jobs/{jobid}/resource-requirements", s.requirements)
+	s.route("PUT /jobs/{jobid}/resource-requirements", s.require)
+	s.route("PATCH /jobs/{jobid}/rescaling", s.rescaling)
+	s.route("GET /jobs/{jobid}/rescaling/{triggerid}", s.rescaling)
 	s.route("POST /jobs/{jobid}/savepoints", s.savepoint)
 	s.route("GET /jobs/{jobid}/savepoints/{triggerid}", s.savepointStatus)
 	s.route("POST /jobs/{jobid}/stop", s.stopJob)
@@ -73,10 +77,6 @@ func (s *Server) routes() {
 // absent is what clients of Flink ask for and Weft doesn't have: subject and endpoints.
 var absent = map[string][]string{
 	"end of a job without cancellation and without savepoint": {"GET /jobs/{jobid}/yarn-stop", "PUT /jobs/{jobid}/yarn-stop"},
-	"rescaling of running jobs": {
-		"PATCH /jobs/{jobid}/rescaling", "GET /jobs/{jobid}/rescaling/{triggerid}",
-		"GET /jobs/{jobid}/resource-requirements", "PUT /jobs/{jobid}/resource-requirements",
-	},
 	"jars: submit applications with weft run": {
 		"GET /jars", "POST /jars/upload", "DELETE /jars/{jarid}", "GET /jars/{jarid}/plan", "POST /jars/{jarid}/plan",
 		"POST /jars/{jarid}/run",

@@ -22,6 +22,7 @@ type Env struct {
 	endless map[*graph.Node]bool
 	named   map[*graph.Node]bool // the user gave it a name of its own
 	seen    map[string]bool      // mistakes already recorded
+	groups  map[string]*alignment
 	closed  bool
 }
 
@@ -37,7 +38,7 @@ type tagUse struct {
 
 func newEnv(name string, files *filesystem.Set) *Env {
 	return &Env{g: &graph.StreamGraph{Name: name}, files: files, tags: map[tagKey]tagUse{}, endless: map[*graph.Node]bool{},
-		named: map[*graph.Node]bool{}, seen: map[string]bool{}}
+		named: map[*graph.Node]bool{}, seen: map[string]bool{}, groups: map[string]*alignment{}}
 }
 
 // Parallelism sets the parallelism of all operators that have none of their own; at least 1. Without it the

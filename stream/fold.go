@@ -13,8 +13,21 @@ import (
 type fold[T, A any] struct {
 	// add adds *v. fresh says that *a is the zero value, without a record.
 	add func(a *A, v *T, fresh bool)
+	// many adds all records to the zero value; nil where adding one after the other is as good.
+	many func(a *A, all []timed[T])
 	// merge adds what is in from, which isn't used any more; nil where A can't be merged.
 	merge func(into, from *A)
+}
+
+// addAll adds all records to the zero value.
+func (f *fold[T, A]) addAll(a *A, all []timed[T]) {
+	if f.many != nil && len(all) > 0 {
+		f.many(a, all)
+		return
+	}
+	for i := range all {
+		f.add(a, &all[i].v, i == 0)
+	}
 }
 
 // keeper makes a value that is kept own its strings.
@@ -126,6 +139,13 @@ func reduceFold[T any](f func(a, b T) T, t *codec.Type[T]) fold[T, T] {
 				return
 			}
 			*a = f(*a, *v)
+		}
+		fd.many = func(a *T, all []timed[T]) {
+			sum := all[0].v
+			for i := 1; i < len(all); i++ {
+				sum = f(sum, all[i].v)
+			}
+			*a = sum
 		}
 	case keepFlat:
 		fd.add = func(a, v *T, fresh bool) {

@@ -86,7 +86,7 @@ type processor[K comparable, O any] struct {
 	keys    *state.Table[K, int32] // key to slot
 	space   *state.Space           // nil where the state is all in memory
 	free    []int32
-	sweepAt int64
+	sweeper sweeper[K]
 
 	event, processing timers[K]
 }
@@ -205,47 +205,9 @@ func (p *processor[K, O]) ProcessingTime(now int64) error {
 	if p.processing.heap.len() != 0 {
 		p.env.Runtime.WakeAt(p.processing.heap.first().at)
 	}
-	if p.sweepAt != 0 {
-		if now >= p.sweepAt {
-			p.sweep(now)
-		}
-		if p.sweepAt != 0 {
-			p.env.Runtime.WakeAt(p.sweepAt)
-		}
-	}
+	p.sweep(now)
 	return p.flush()
 }
-
-// sweep clears what has expired and forgets the keys that have nothing left.
-func (p *processor[K, O]) sweep(now int64) {
-	type dead struct {
-		hash uint32
-		key  K
-	}
-	var gone []dead
-	p.keys.Cached(func(h uint32, k *K, slot *int32) bool {
-		for _, s := range p.ks.states {
-			s.expire(*slot, now)
-		}
-		if p.ks.live[*slot] == 0 {
-			gone = append(gone, dead{h, *k})
-			p.free = append(p.free, *slot)
-		}
-		return true
-	})
-	for _, d := range gone {
-		p.keys.Delete(d.hash, d.key)
-	}
-	// What else is in the store expires when it is read.
-	p.keys.Prune(func(value []byte) bool { return p.ks.gone(value, now) })
-	p.sweepAt = 0
-	if p.keys.Len() != 0 {
-		p.sweepAt = now + p.sweepEvery()
-	}
-}
-
-// sweepEvery is how often state with a time to live is looked through, in ms.
-func (p *processor[K, O]) sweepEvery() int64 { return max(1000, p.ks.ttl) }
 
 // flush hands on what was emitted, unless keyed state is damaged.
 func (p *processor[K, O]) flush() error {
@@ -286,9 +248,8 @@ func (i *processInput[K, T, O]) Batch(b operator.Batch) error {
 		}
 		p.leave()
 	}
-	if p.ks.ttl > 0 && p.sweepAt == 0 && p.keys.Len() != 0 {
-		p.sweepAt = p.env.Runtime.Now() + p.sweepEvery()
-		p.env.Runtime.WakeAt(p.sweepAt)
+	if p.ks.ttl > 0 && p.sweeper.at == 0 {
+		p.awaitSweep()
 	}
 	return p.flush()
 }

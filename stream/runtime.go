@@ -59,8 +59,14 @@ func (rt *Runtime) Job() string { return rt.env.Job }
 // Operator is the operator's name.
 func (rt *Runtime) Operator() string { return rt.env.Name }
 
-// Attempt counts the executions of this subtask from 0.
+// Attempt counts the executions of this subtask under one JobManager, from 0. Together with Epoch it says which of two
+// executions is the later one.
 func (rt *Runtime) Attempt() int { return rt.env.Attempt }
+
+// Epoch is the number of the JobManager that the subtask or coordinator runs under: with high availability a newer one has a
+// higher number. One that has lost the lead, and what runs under it, may live on for a while without knowing: whatever user
+// code removes or overwrites outside must not be that of a higher epoch.
+func (rt *Runtime) Epoch() uint64 { return rt.env.Epoch }
 
 // Now is the processing time. It is not for coordinators.
 func (rt *Runtime) Now() Time { return Time(rt.env.Runtime.Now()) }

@@ -48,8 +48,8 @@ type SourceReader[T any] interface {
 	Snapshot() (splits [][]byte, err error)
 }
 
-// From reads a source.
-func From[T any](env *Env, s Source[T]) Stream[T] {
+// From reads a source. Options say what its event time is: EventTime or EventTimeWith.
+func From[T any](env *Env, s Source[T], o ...SourceOption[T]) Stream[T] {
 	at := caller()
 	e := env.check(at, "From")
 	name := "Source: " + nameOf(s, "Custom Source")
@@ -61,15 +61,39 @@ func From[T any](env *Env, s Source[T]) Stream[T] {
 		return streamOf(e, n, typ)
 	}
 	e.endless[n] = !n.Bounded
-	n.Factory = func(env *operator.Env) (operator.Operator, error) { return openSource(env, e.runtime(env), s) }
+	spec := sourceSpecOf(e, at, o)
+	var group *alignment
+	if spec.group != "" {
+		group = e.alignment(spec.group)
+	}
+	n.Factory = func(env *operator.Env) (operator.Operator, error) { return openSource(env, e.runtime(env), s, spec) }
 	n.Coordinator = func(env *operator.Env) (operator.Coordinator, error) {
 		sp, err := s.Splits(e.runtime(env), env.Snapshot)
 		if err != nil {
 			return nil, err
 		}
-		return &splitCoordinator{sp: sp, given: map[int][]givenSplit{}}, nil
+		c := &splitCoordinator{sp: sp, given: map[int][]givenSplit{}}
+		if group == nil {
+			return c, nil
+		}
+		group.join(env.ID, env.Parallelism)
+		return &alignedSplits{c, group, env.ID}, nil
 	}
 	return streamOf(e, n, typ)
+}
+
+func sourceSpecOf[T any](e *Env, at string, o []SourceOption[T]) *sourceSpec[T] {
+	spec := &sourceSpec[T]{}
+	for _, opt := range o {
+		if spec.timed {
+			e.fail(at, "From with two options for event time: EventTime or EventTimeWith, once")
+		}
+		if opt.set != nil {
+			opt.set(spec)
+		}
+	}
+	spec.check(e, at, spec.what)
+	return spec
 }
 
 func nameOf(v any, otherwise string) string {
@@ -179,11 +203,13 @@ type sourceOperator[T any] struct {
 	reading bool // a split is open
 	asked   bool // an answer of the coordinator is due
 	ended   bool // no split will come any more
+	waiting bool // the coordinator had no split to give
 	err     error
-	askAt   int64 // not before this processing time
+	askAt   int64           // not before this processing time
+	times   *sourceTimes[T] // nil without EventTime
 }
 
-func openSource[T any](env *operator.Env, rt *Runtime, s Source[T]) (operator.Operator, error) {
+func openSource[T any](env *operator.Env, rt *Runtime, s Source[T], spec *sourceSpec[T]) (operator.Operator, error) {
 	r, err := s.Open(rt)
 	if err != nil {
 		return nil, err
@@ -200,12 +226,26 @@ func openSource[T any](env *operator.Env, rt *Runtime, s Source[T]) (operator.Op
 		}
 		c.buf.V = append(c.buf.V, *v)
 	}
-	return o, nil
+	if !spec.timed {
+		return o, nil
+	}
+	if spec.at != nil {
+		o.emit = func(v *T, _ Time) { o.out.buf.V = append(o.out.buf.V, *v) }
+	}
+	o.times, err = spec.times(env, rt, &o.out, r)
+	return o, err
 }
 
-func (o *sourceOperator[T]) Input(int) operator.Input   { return nil }
-func (o *sourceOperator[T]) ProcessingTime(int64) error { return nil }
-func (o *sourceOperator[T]) Close() error               { return closeIt(o.r) }
+func (o *sourceOperator[T]) Input(int) operator.Input { return nil }
+func (o *sourceOperator[T]) Close() error             { return closeIt(o.r) }
+
+// ProcessingTime asks the generators of watermarks.
+func (o *sourceOperator[T]) ProcessingTime(now int64) error {
+	if o.times == nil {
+		return nil
+	}
+	return o.times.processingTime(now)
+}
 
 // splitState is the state of a source: the open splits of a reader, a block each.
 const splitState = "_splits"
@@ -239,9 +279,30 @@ func (o *sourceOperator[T]) Restore(r operator.StateReader) error {
 
 // Poll reads a batch, or asks for a split when the reader has none.
 func (o *sourceOperator[T]) Poll() (time.Duration, bool, error) {
-	if o.err != nil {
+	switch {
+	case o.err != nil:
 		return 0, false, o.err
+	case o.times == nil:
+		return o.read()
 	}
+	if wait := o.times.begin(!o.reading && o.waiting); wait > 0 {
+		return wait, false, nil
+	}
+	wait, ended, err := o.read()
+	if err != nil {
+		return 0, false, err
+	}
+	if ended {
+		if o.times.align != nil {
+			o.times.align.end(o.env)
+		}
+		return 0, true, nil
+	}
+	wait, err = o.times.after(wait)
+	return wait, false, err
+}
+
+func (o *sourceOperator[T]) read() (time.Duration, bool, error) {
 	if !o.reading {
 		if o.ended {
 			return 0, true, nil
@@ -254,6 +315,11 @@ func (o *sourceOperator[T]) Poll() (time.Duration, bool, error) {
 	}
 	o.reading = more
 	n := len(o.out.buf.V)
+	if o.times != nil {
+		if err := o.times.stamp(); err != nil {
+			return 0, false, err
+		}
+	}
 	if err := o.out.flush(); err != nil {
 		return 0, false, err
 	}
@@ -276,7 +342,7 @@ func (o *sourceOperator[T]) ask() time.Duration {
 }
 
 func (o *sourceOperator[T]) answer(b []byte, err error) error {
-	o.asked = false
+	o.asked, o.waiting = false, false
 	o.env.Runtime.Wake()
 	switch {
 	case err != nil:
@@ -287,6 +353,7 @@ func (o *sourceOperator[T]) answer(b []byte, err error) error {
 		o.reading = true
 		o.err = o.r.Add(b[1:])
 	case b[0] == answerLater:
+		o.waiting = true
 		o.askAt = o.env.Runtime.Now() + sourceWait.Milliseconds()
 	default:
 		o.ended = true

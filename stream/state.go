@@ -55,7 +55,8 @@ type stateView interface {
 // StateOption changes a state.
 type StateOption struct{ ttl time.Duration }
 
-// TTL clears a key's state d of processing time after it was last written. At least 1 ms.
+// TTL clears a key's state d of processing time after it was last written. At least 1 ms. It is gone then for everybody who
+// looks, and for checkpoints; its memory is given back by and by, as a rule within another d, or a second if that is longer.
 func TTL(d time.Duration) StateOption { return StateOption{ttl: d} }
 
 // cells holds a state's values by slot.

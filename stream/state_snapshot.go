@@ -27,28 +27,40 @@ func (c *cells[V]) schema() ([]byte, bool, error) {
 	return b, c.ttl > 0, err
 }
 
-// cellsView is the view of cells.
+// cellsView is the view of cells. What had expired when it was made isn't there.
 type cellsView[V any] struct {
 	columnView[V]
-	typ *codec.Type[V]
+	typ   *codec.Type[V]
+	timed bool
+	now   int64
 }
 
-func (c *cells[V]) freeze() stateView { return &cellsView[V]{c.column.freeze(), c.typ} }
+func (c *cells[V]) freeze() stateView {
+	v := &cellsView[V]{columnView: c.column.freeze(), typ: c.typ, timed: c.ttl > 0}
+	if v.timed {
+		v.now = c.ks.now()
+	}
+	return v
+}
+
+// has says whether slot has a value.
+func (v *cellsView[V]) has(slot int32) bool {
+	i, j := slot>>pageBits, slot&pageMask
+	return v.pages[i][j].set && !(v.timed && v.now >= v.expires[i][j])
+}
 
 func (v *cellsView[V]) encode(dst []byte, slot int32) ([]byte, bool) {
-	e := &v.pages[slot>>pageBits][slot&pageMask]
-	if !e.set {
+	if !v.has(slot) {
 		return dst, false
 	}
-	return v.typ.EncodeValue(dst, &e.val), true
+	return v.typ.EncodeValue(dst, &v.pages[slot>>pageBits][slot&pageMask].val), true
 }
 
 func (v *cellsView[V]) encodeExpiry(dst []byte, slot int32) ([]byte, bool) {
-	i, j := slot>>pageBits, slot&pageMask
-	if !v.pages[i][j].set {
+	if !v.has(slot) {
 		return dst, false
 	}
-	return appendInt64(dst, v.expires[i][j]), true
+	return appendInt64(dst, v.expires[slot>>pageBits][slot&pageMask]), true
 }
 
 func (c *cells[V]) reader(schema []byte) (func(int32, []byte) ([]byte, error), error) {
@@ -84,6 +96,7 @@ type processorView[K comparable] struct {
 	others *operatorView
 	timers []timersView[K]
 	views  *atomic.Int32
+	now    int64 // when it was made
 	once   sync.Once
 }
 
@@ -104,7 +117,7 @@ func (p *processor[K, O]) Snapshot(int64) (operator.StateSnapshot, error) {
 	if err := p.space.Err(); err != nil {
 		return nil, err
 	}
-	v := &processorView[K]{kt: p.kt, r: groupsOf(p.env), views: &p.ks.views}
+	v := &processorView[K]{kt: p.kt, r: groupsOf(p.env), views: &p.ks.views, now: p.ks.now()}
 	for _, s := range p.ks.states {
 		schema, expires, err := s.schema()
 		if err != nil {
@@ -189,7 +202,7 @@ func (v *processorView[K]) pairs(w operator.StateWriter, i int, value func(dst [
 				p.failed(err)
 				return
 			}
-			if s.set {
+			if s.set && !(v.states[i].expires && v.now >= s.expiry) {
 				p.block = stored(v.kt.EncodeValue(p.block, k), s)
 				p.added()
 			}
@@ -265,7 +278,7 @@ func (p *processor[K, O]) Restore(r operator.StateReader) error {
 			take = func(hash uint32, k K, n int64) { p.processing.restore(hash, k, n) }
 		case bytes.HasPrefix([]byte(d.Name), []byte(expiryPrefix)) && bound[d.Name[len(expiryPrefix):]] != nil:
 			s := bound[d.Name[len(expiryPrefix):]]
-			take = func(hash uint32, k K, n int64) { s.setExpiry(p.slotOf(hash, k), n) }
+			take = func(hash uint32, k K, n int64) { p.restoreExpiry(s, hash, k, n) }
 		default:
 			continue
 		}
@@ -286,9 +299,8 @@ func (p *processor[K, O]) Restore(r operator.StateReader) error {
 	if p.processing.heap.len() > 0 {
 		p.env.Runtime.WakeAt(p.processing.heap.first().at)
 	}
-	if p.ks.ttl > 0 && p.keys.Len() > 0 {
-		p.sweepAt = p.env.Runtime.Now() + p.sweepEvery()
-		p.env.Runtime.WakeAt(p.sweepAt)
+	if p.ks.ttl > 0 {
+		p.awaitSweep()
 	}
 	return nil
 }

@@ -10,7 +10,38 @@ import (
 // TimeOption says how watermarks follow from timestamps.
 type TimeOption struct{ set func(*timeSpec) }
 
-type timeSpec struct{ late, idle time.Duration }
+type timeSpec struct {
+	late, idle   time.Duration
+	aligned      bool
+	group        string
+	drift, every time.Duration
+}
+
+// timesOf is what o says.
+func timesOf(o []TimeOption) timeSpec {
+	s := timeSpec{every: defaultAlignEvery}
+	for _, opt := range o {
+		if opt.set != nil {
+			opt.set(&s)
+		}
+	}
+	return s
+}
+
+// check records what is wrong with s.
+func (s *timeSpec) check(e *Env, at, what string) {
+	switch {
+	case s.late < 0 || s.idle < 0:
+		e.fail(at, "%s with a negative duration", what)
+	case !s.aligned:
+	case s.group == "":
+		e.fail(at, "%s with Align: the group needs a name", what)
+	case s.drift < 0:
+		e.fail(at, "%s with Align: the drift of %v is negative", what, s.drift)
+	case s.every < time.Millisecond:
+		e.fail(at, "%s with AlignEvery(%v): the interval is at least 1ms", what, s.every)
+	}
+}
 
 // OutOfOrder lets records be up to d behind the latest: the watermark stays d behind. Default 0.
 func OutOfOrder(d time.Duration) TimeOption { return TimeOption{func(s *timeSpec) { s.late = d }} }
@@ -18,23 +49,25 @@ func OutOfOrder(d time.Duration) TimeOption { return TimeOption{func(s *timeSpec
 // Monotonous says that timestamps never go back in a subtask; it is OutOfOrder(0), the default.
 func Monotonous() TimeOption { return OutOfOrder(0) }
 
-// Idle says that a subtask without records for d of processing time doesn't hold back the watermark of the others.
-// Default 0: it does, for ever.
+// Idle says that a subtask (with EventTime: a split) without records for d of processing time doesn't hold back the
+// watermark of the others. Default 0: it does, for ever.
 func Idle(d time.Duration) TimeOption { return TimeOption{func(s *timeSpec) { s.idle = d }} }
 
 // Timestamps gives records their event time and makes watermarks from it: after each batch, the highest time seen less
 // what OutOfOrder allows. Watermarks from before this operator are dropped, except for the one at the end of the input.
+// Where the times can be told from what a source reads, EventTime is better: here all splits of a subtask share a watermark.
 func (s Stream[T]) Timestamps(at func(T) Time, o ...TimeOption) Stream[T] {
 	return s.timestamps(caller(), "Timestamps", at, nil, o)
 }
 
-// Watermarks makes the watermarks of one subtask from the records that it sees. The watermark that an operator has after
-// a batch is the highest that was returned.
+// Watermarks makes the watermarks of one subtask, or of one split of a source, from the records that it sees. The watermark
+// that an operator has after a batch is the highest that was returned.
 type Watermarks interface {
 	// Record is called for every record, with its event time. It returns the watermark that holds behind the record, or
 	// NoTime where there is nothing new to say; what it returns may take effect a few records later.
 	Record(t Time) Time
-	// Periodic is called every 200 ms of processing time, also when there are no records. It returns like Record.
+	// Periodic is called once in pipeline.auto-watermark-interval of processing time (default 200 ms; 0: never), also when
+	// there are no records. It returns like Record.
 	Periodic(now Time) Time
 }
 
@@ -48,22 +81,15 @@ func (s Stream[T]) TimestampsWith(at func(T) Time, open func(rt *Runtime) Waterm
 	return s.timestamps(line, "TimestampsWith", at, open, o)
 }
 
-// periodicMS is how often Watermarks.Periodic is called (pipeline.auto-watermark-interval in Flink).
-const periodicMS = 200
-
 func (s Stream[T]) timestamps(line, what string, at func(T) Time, open func(rt *Runtime) Watermarks, o []TimeOption) Stream[T] {
 	e := s.env.check(line, what)
 	if at == nil {
 		e.fail(line, "%s with a nil function", what)
 	}
-	var spec timeSpec
-	for _, opt := range o {
-		if opt.set != nil {
-			opt.set(&spec)
-		}
-	}
-	if spec.late < 0 || spec.idle < 0 {
-		e.fail(line, "%s with a negative duration", what)
+	spec := timesOf(o)
+	spec.check(e, line, what)
+	if spec.aligned {
+		e.fail(line, "%s with Align: only a source can wait for others; give it to From with EventTime", what)
 	}
 	n := e.node(line, "timestamps", "Timestamps/Watermarks", asType(s.typ), func(env *operator.Env) (operator.Operator, error) {
 		o := &timestamps[T]{forward: forwardTo(env), at: at, late: spec.late.Milliseconds(), idle: spec.idle.Milliseconds(),
@@ -83,8 +109,10 @@ func (s Stream[T]) timestamps(line, what string, at func(T) Time, open func(rt *
 		if g.gen == nil {
 			return nil, fmt.Errorf("open %q: the function given to TimestampsWith returned no generator", env.Name)
 		}
-		g.due = env.Runtime.Now() + periodicMS
-		env.Runtime.WakeAt(g.due)
+		if g.interval = env.WatermarkInterval; g.interval > 0 {
+			g.due = env.Runtime.Now() + g.interval
+			env.Runtime.WakeAt(g.due)
+		}
 		return g, nil
 	})
 	connect(s, n, 0)
@@ -179,7 +207,8 @@ func (o *timestamps[T]) Watermark(t int64) error {
 type generated[T any] struct {
 	*timestamps[T]
 	gen Watermarks
-	due int64 // Periodic is, at this processing time
+	// Periodic is called at the processing time due, and then once in an interval.
+	interval, due int64
 }
 
 func (o *generated[T]) Input(int) operator.Input { return o }
@@ -220,7 +249,7 @@ func (o *generated[T]) ProcessingTime(now int64) error {
 	if err := o.timestamps.ProcessingTime(now); err != nil {
 		return err
 	}
-	if o.mark == operator.MaxWatermark {
+	if o.mark == operator.MaxWatermark || o.interval <= 0 {
 		return nil
 	}
 	if now >= o.due {
@@ -231,7 +260,7 @@ func (o *generated[T]) ProcessingTime(now int64) error {
 				return err
 			}
 		}
-		o.due = now + periodicMS
+		o.due = now + o.interval
 	}
 	o.out.rt.WakeAt(o.due)
 	return nil

@@ -287,7 +287,7 @@ func windowNode[K comparable, T, A, O any](w Windowed[K, T], at string, out *cod
 		}
 	})
 	if s.all {
-		n.Parallelism = 1
+		n.Parallelism, n.MaxParallelism = 1, 1 // nor may it be rescaled
 	}
 	if s.lateTo {
 		e.useTag(at, n, w.late.name, asType(w.in.in.typ))

@@ -31,9 +31,15 @@ type globalPane[T, A any] struct {
 	count   int  // since TriggerCount fired last
 	hasLast bool
 	last    T // TriggerDelta's
-	records []timed[T]
-	high    int64 // the latest event time
+	// records are those that came; the first from of them are evicted, and zero.
+	records  []timed[T]
+	from     int
+	unsorted bool  // the records aren't in the order of their times
+	high     int64 // the latest event time
 }
+
+// live are the records that nothing has evicted.
+func (p *globalPane[T, A]) live() []timed[T] { return p.records[p.from:] }
 
 type timed[T any] struct {
 	v T
@@ -96,33 +102,62 @@ func (o *globalWindow[K, T, A, O]) add(p *globalPane[T, A], v *T, t int64) {
 		p.started = true
 		return
 	}
-	p.high = max(p.high, t)
-	p.records = append(p.records, timed[T]{*v, t})
+	p.append(timed[T]{*v, t})
 	o.record.keep(&p.records[len(p.records)-1].v)
 	// What eviction would take when the window fires next can go now: the bounds only move forward. Doing it when the
 	// slice is about to grow keeps it as long as what fires, and costs no time otherwise.
 	if len(p.records) == cap(p.records) {
 		o.evictFrom(p)
+		p.moveUp()
 	}
 }
 
-// evictFrom drops the records that EvictTime and EvictCount take.
+func (p *globalPane[T, A]) append(r timed[T]) {
+	p.unsorted = p.unsorted || r.t < p.high
+	p.high = max(p.high, r.t)
+	p.records = append(p.records, r)
+}
+
+// moveUp uses the place of evicted records again where it is at least a fifth of all: no record is moved more than four times
+// on average, and the slice grows to at most 2.5 times what it has to hold.
+func (p *globalPane[T, A]) moveUp() {
+	if p.from < len(p.records)/5 {
+		return
+	}
+	n := copy(p.records, p.live())
+	clear(p.records[n:])
+	p.records, p.from = p.records[:n], 0
+}
+
+// evictFrom drops the records that EvictTime and EvictCount take. Of records in the order of their times those are the first.
 func (o *globalWindow[K, T, A, O]) evictFrom(p *globalPane[T, A]) {
-	kept := p.records
-	if o.keepMS > 0 {
-		kept = kept[:0]
-		for _, r := range p.records {
-			if r.t > p.high-o.keepMS {
-				kept = append(kept, r)
-			}
+	was := p.from
+	switch {
+	case o.keepMS > 0 && p.unsorted:
+		p.keepAfter(p.high - o.keepMS)
+	case o.keepMS > 0:
+		for after := p.high - o.keepMS; p.from < len(p.records) && p.records[p.from].t <= after; {
+			p.from++
 		}
 	}
-	if n := o.spec.keepN; n > 0 && len(kept) > n {
-		copy(kept, kept[len(kept)-n:])
-		kept = kept[:n]
+	if n := o.spec.keepN; n > 0 {
+		p.from = max(p.from, len(p.records)-n)
 	}
-	clear(p.records[len(kept):])
-	p.records = kept
+	clear(p.records[was:p.from])
+}
+
+// keepAfter drops the records whose time is t or earlier, wherever they are.
+func (p *globalPane[T, A]) keepAfter(t int64) {
+	kept := p.live()[:0]
+	p.unsorted = false
+	for _, r := range p.live() {
+		if r.t > t {
+			p.unsorted = p.unsorted || len(kept) > 0 && r.t < kept[len(kept)-1].t
+			kept = append(kept, r)
+		}
+	}
+	clear(p.records[p.from+len(kept):])
+	p.records = p.records[:p.from+len(kept)]
 }
 
 // fires asks the triggers; each keeps its own account.
@@ -159,16 +194,14 @@ func (o *globalWindow[K, T, A, O]) fire(p *globalPane[T, A], k K, t int64) {
 	o.evictFrom(p)
 	var zero A
 	o.scratch = zero
-	for i := range p.records {
-		o.fn.fold.add(&o.scratch, &p.records[i].v, i == 0)
-	}
-	if len(p.records) != 0 {
+	o.fn.fold.addAll(&o.scratch, p.live())
+	if len(p.live()) != 0 {
 		o.fn.fire(pane, &o.scratch, &o.out, t)
 	}
 	o.scratch = zero
 	if o.spec.purge {
 		clear(p.records)
-		p.records = p.records[:0]
+		p.records, p.from, p.unsorted = p.records[:0], 0, false
 	}
 }
 
@@ -198,7 +231,7 @@ func (o *globalWindow[K, T, A, O]) ProcessingTime(now int64) error {
 // early fires all windows that have records.
 func (o *globalWindow[K, T, A, O]) early(t int64) {
 	o.windows.All(func(_ uint32, k *K, p *globalPane[T, A]) bool {
-		if p.started || len(p.records) != 0 {
+		if p.started || len(p.live()) != 0 {
 			o.fire(p, *k, t)
 		}
 		return o.out.err == nil
@@ -209,17 +242,18 @@ func (o *globalWindow[K, T, A, O]) early(t int64) {
 func (s *globalPaneState[T, A]) save(p *globalPane[T, A]) {
 	s.Acc, s.Started, s.Count, s.HasLast, s.Last, s.High = p.acc, p.started, int64(p.count), p.hasLast, p.last, p.high
 	s.Records = s.Records[:0]
-	for _, r := range p.records {
+	for _, r := range p.live() {
 		s.Records = append(s.Records, timedState[T]{r.v, r.t})
 	}
 }
 
 // pane is the window that s was saved of.
 func (s *globalPaneState[T, A]) pane() globalPane[T, A] {
-	p := globalPane[T, A]{acc: s.Acc, started: s.Started, count: int(s.Count), hasLast: s.HasLast, last: s.Last, high: s.High}
+	p := globalPane[T, A]{acc: s.Acc, started: s.Started, count: int(s.Count), hasLast: s.HasLast, last: s.Last, high: operator.NoWatermark}
 	for _, x := range s.Records {
-		p.records = append(p.records, timed[T]{x.V, x.T})
+		p.append(timed[T]{x.V, x.T})
 	}
+	p.high = s.High
 	return p
 }
 

@@ -120,7 +120,7 @@ func TestWatermarksOfAGenerator(t *testing.T) {
 	env := newEnv("test", nil)
 	s := From(env, fakeSource[rec]{}).TimestampsWith(func(r rec) Time { return Time(r.N) }, func(*Runtime) Watermarks { return &stampedMarks{} })
 	rt := &fakeRuntime{outputs: map[string]operator.Input{"": capture[rec]{&events}}, now: 5000}
-	op, err := s.named.Factory(&operator.Env{Parallelism: 1, Runtime: rt})
+	op, err := s.named.Factory(&operator.Env{Parallelism: 1, WatermarkInterval: 200, Runtime: rt})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,8 +55,15 @@ func (d *Descriptor) defaultStaging() string {
 	return ".weft"
 }
 
+// errReactive refuses what would ask YARN for all the slots that a job could ever use.
+var errReactive = errors.New("scheduler-mode REACTIVE is for standalone clusters, whose TaskManagers come and go by themselves: " +
+	"on YARN set jobmanager.scheduler to Adaptive, and ask for another parallelism with PUT /jobs/:jobid/resource-requirements")
+
 // survey asks YARN and the NameNode what there is, side by side, and checks the request against it.
 func (d *Descriptor) survey(ctx context.Context) (*cluster, error) {
+	if _, reactive := conf.Lookup(d.conf, conf.SchedulerMode); reactive {
+		return nil, errReactive
+	}
 	c := &cluster{}
 	var err error
 	if c.staging, err = d.openStaging(); err != nil {

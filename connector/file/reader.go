@@ -28,6 +28,8 @@ type reader struct {
 	rt    *stream.Runtime
 	block int // size of a new block
 	left  []piece
+	track *stream.SplitTracker
+	split int // of the current piece, for track
 
 	f    filesystem.File // of the current piece; nil when none is open
 	uri  string
@@ -39,6 +41,9 @@ type reader struct {
 	eof  bool
 	line string // here, since what emit is given would escape
 }
+
+// Track makes each piece a split of its own for the watermark, from its first line to its last.
+func (r *reader) Track(t *stream.SplitTracker) { r.track = t }
 
 func (r *reader) Add(split []byte) error {
 	var pieces []piece
@@ -107,6 +112,8 @@ func (r *reader) open(p piece) error {
 	}
 	r.f, r.uri, r.end, r.at, r.eof = f, p.URI, p.End, p.Offset, false
 	r.buf, r.next, r.scan = r.buf[len(r.buf):], 0, 0
+	r.split = r.track.Open()
+	r.track.Select(r.split)
 	if p.Offset == 0 {
 		return nil
 	}
@@ -158,6 +165,7 @@ func (r *reader) fill() error {
 func (r *reader) finish() (bool, error) {
 	f := r.f
 	r.f = nil
+	r.track.Close(r.split)
 	if err := f.Close(); err != nil {
 		return false, fmt.Errorf("read lines of %s: close: %w", r.uri, err)
 	}

@@ -37,7 +37,7 @@ type FileSink[T any] struct {
 	appends        bool
 
 	mu    sync.Mutex     // guards swept
-	swept map[string]int // by job: the last attempt after whose first commit leftovers were removed
+	swept map[string]run // by job: the last run after whose first commit leftovers were removed
 }
 
 // format opens the encoder of one part; check says what is wrong with the type, before anything is written.
@@ -55,7 +55,7 @@ type rolling struct {
 }
 
 func newSink[T any](dir string, f format[T]) *FileSink[T] {
-	return &FileSink[T]{dir: dir, format: f, prefix: "part", swept: map[string]int{}}
+	return &FileSink[T]{dir: dir, format: f, prefix: "part", swept: map[string]run{}}
 }
 
 // RollSize ends a part that has reached a size in bytes. Without any Roll method a part ends with the checkpoint only.
@@ -114,11 +114,11 @@ func (s *FileSink[T]) validate() error {
 
 // part is a committable: a finished hidden file and the name it gets, both below the directory.
 type part struct {
-	From    string `json:"from"`
-	To      string `json:"to"`
-	Spare   string `json:"spare"` // instead of To where that is taken; nobody else's
-	Job     string `json:"job"`
-	Attempt int    `json:"attempt"`
+	From  string `json:"from"`
+	To    string `json:"to"`
+	Spare string `json:"spare"` // instead of To where that is taken; nobody else's
+	Job   string `json:"job"`
+	run
 	// Again says that it was handed out before and was there still: if it is nowhere now, it was committed meanwhile, and
 	// whoever reads the directory took it away.
 	Again bool `json:"again,omitempty"`
@@ -207,7 +207,7 @@ func (s *FileSink[T]) Commit(rt *stream.Runtime, committables [][]byte) error {
 	if err != nil {
 		return fmt.Errorf("commit: %s: %w", s.what(), err)
 	}
-	latest := -1
+	latest, any := run{}, false
 	for _, b := range committables {
 		var p part
 		if err := json.Unmarshal(b, &p); err != nil {
@@ -221,10 +221,13 @@ func (s *FileSink[T]) Commit(rt *stream.Runtime, committables [][]byte) error {
 			return fmt.Errorf("commit: %s: %w", s.what(), err)
 		}
 		if p.Job == rt.Job() {
-			latest = max(latest, p.Attempt)
+			any = true
+			if latest.before(p.run) {
+				latest = p.run
+			}
 		}
 	}
-	if latest >= 0 && s.shouldSweep(rt.Job(), latest) {
+	if any && s.shouldSweep(rt.Job(), latest) {
 		if err := s.sweep(rt, fsys, dir, latest); err != nil {
 			rt.Log().Warn("leftover parts of earlier attempts stay for now", "directory", s.dir, "error", err)
 		}
@@ -238,7 +241,7 @@ func (s *FileSink[T]) Release(rt *stream.Runtime) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.what(), err)
 	}
-	if err := s.sweep(rt, fsys, dir, math.MaxInt); err != nil {
+	if err := s.sweep(rt, fsys, dir, run{rt.Epoch(), math.MaxInt}); err != nil {
 		return fmt.Errorf("%s: remove what is left of earlier attempts: %w", s.what(), err)
 	}
 	err = fsys.Remove(rt.Context(), path.Join(dir, marker+rt.Job()), false)
@@ -285,31 +288,39 @@ func published(ctx context.Context, fsys filesystem.FileSystem, cause error, nam
 	return fmt.Errorf("%w: %w", errLost, cause)
 }
 
-// shouldSweep says so once per attempt.
-func (s *FileSink[T]) shouldSweep(job string, attempt int) bool {
+// shouldSweep says so once per run.
+func (s *FileSink[T]) shouldSweep(job string, r run) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	last, ok := s.swept[job]
-	if ok && last >= attempt {
+	if ok && !last.before(r) {
 		return false
 	}
-	s.swept[job] = attempt
+	s.swept[job] = r
 	return true
 }
 
-// sweep removes hidden parts that nobody will commit: a part of this attempt was committed, so what the checkpoint before
-// it had to commit is committed, and what attempts before it wrote beyond that will not be. In a directory that is this
-// job's alone those of other jobs go, too. The next attempt and Release come here again.
-func (s *FileSink[T]) sweep(rt *stream.Runtime, fsys filesystem.FileSystem, dir string, attempt int) error {
+// sweep removes hidden parts that nobody will commit: a part of this run was committed, so what the checkpoint before it had
+// to commit is committed, and what runs before it wrote beyond that will not be. In a directory that is this job's alone
+// those of other jobs go, too. The next run and Release come here again. Under a JobManager that has lost the lead this may
+// be late: the parts of a newer one stay, and those of other jobs once the directory isn't this job's any more.
+func (s *FileSink[T]) sweep(rt *stream.Runtime, fsys filesystem.FileSystem, dir string, r run) error {
 	ctx, id := rt.Context(), sinkID(rt.Operator(), s.dir)
+	alone := false
+	if !s.appends {
+		var err error
+		if alone, err = filesystem.Exists(ctx, fsys, path.Join(dir, marker+rt.Job())); err != nil {
+			return err
+		}
+	}
 	return walk(ctx, fsys, dir, func(e filesystem.Info) error {
 		o, ok := parseHidden(e.Name())
 		ok = ok && o.sink == id
 		owner, isMarker := strings.CutPrefix(e.Name(), marker)
 		switch {
-		case ok && o.job == rt.Job() && o.attempt < attempt:
-		case ok && o.job != rt.Job() && !s.appends:
-		case isMarker && owner != rt.Job() && !s.appends:
+		case ok && o.job == rt.Job() && o.run.before(r):
+		case ok && o.job != rt.Job() && alone:
+		case isMarker && owner != rt.Job() && alone:
 		default:
 			return nil
 		}

@@ -17,16 +17,27 @@ const (
 	marker = ".weft-output-"
 )
 
-// hiddenName is where a part is until it is committed: its job and attempt are in it, and the id of its writer.
-func hiddenName(name, job string, attempt int, id string) string {
-	return fmt.Sprintf(".%s.%d-%s-%s%s", name, attempt, job, id, hiddenSuffix)
+// hiddenName is where a part is until it is committed: its job and run are in it, and the id of its writer.
+func hiddenName(name, job string, r run, id string) string {
+	return fmt.Sprintf(".%s.%d-%d-%s-%s%s", name, r.Epoch, r.Attempt, job, id, hiddenSuffix)
+}
+
+// run is an execution of a job's subtasks: the attempts under a JobManager are counted anew under the next.
+type run struct {
+	Epoch   uint64 `json:"epoch,omitempty"`
+	Attempt int    `json:"attempt"`
+}
+
+// before says that r is earlier than other.
+func (r run) before(other run) bool {
+	return r.Epoch < other.Epoch || r.Epoch == other.Epoch && r.Attempt < other.Attempt
 }
 
 // origin is where a hidden part comes from.
 type origin struct {
-	job     string
-	attempt int
-	sink    string // sinkID
+	job  string
+	run  run
+	sink string // sinkID
 }
 
 // parseHidden says where a hidden part comes from; ok is false for all other names.
@@ -36,11 +47,12 @@ func parseHidden(name string) (o origin, ok bool) {
 		return o, false
 	}
 	fields := strings.Split(name[strings.LastIndexByte(name, '.')+1:], "-")
-	if len(fields) != 3 || len(fields[2]) < sinkIDLength {
+	if len(fields) != 4 || len(fields[3]) < sinkIDLength {
 		return o, false
 	}
-	attempt, err := strconv.Atoi(fields[0])
-	return origin{fields[1], attempt, fields[2][:sinkIDLength]}, err == nil && attempt >= 0
+	epoch, epochErr := strconv.ParseUint(fields[0], 10, 64)
+	attempt, err := strconv.Atoi(fields[1])
+	return origin{fields[2], run{epoch, attempt}, fields[3][:sinkIDLength]}, epochErr == nil && err == nil && attempt >= 0
 }
 
 const sinkIDLength = 8

@@ -126,6 +126,35 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// TestLateCommitSparesANewerEpoch: under a JobManager that has lost the lead parts are committed late, and what the new one's
+// subtasks write meanwhile is not taken for leftovers, though their attempts are counted anew.
+func TestLateCommitSparesANewerEpoch(t *testing.T) {
+	dir := t.TempDir()
+	subtask := func(epoch uint64, attempt, i int) *stream.Runtime {
+		return stream.NewRuntime(&operator.Env{Job: jobA, Epoch: epoch, Subtask: i, Attempt: attempt, Parallelism: 4, Runtime: lone{t.Context()}}, &filesystem.Set{})
+	}
+	older, newer := Text(dir), Text(dir)
+	oldest, old, now := opened(t, older, subtask(1, 4, 0)), opened(t, older, subtask(1, 5, 1)), opened(t, newer, subtask(2, 0, 2))
+	must(t, older.Prepare(subtask(1, 5, -1)))
+	put(t, oldest, "a")
+	flush(t, oldest)
+	put(t, old, "b")
+	put(t, now, "c")
+	must(t, older.Commit(subtask(1, 5, -1), flush(t, old)))
+	is(t, dir, ".part-2-0-0 part-1-5-0") // that of attempt 4 is a leftover
+	put(t, oldest, "d")
+	flush(t, oldest)
+	must(t, newer.Commit(subtask(2, 0, -1), flush(t, now)))
+	is(t, dir, "part-1-5-0 part-2-0-0")
+
+	// Another job's output may be in its place when the older one comes to its end.
+	must(t, newer.Release(subtask(2, 0, -1)))
+	must(t, os.RemoveAll(dir))
+	put(t, opened(t, Text(dir), runtimeOf(t, jobB, 0, 0, nil)), "e")
+	must(t, older.Release(subtask(1, 5, -1)))
+	is(t, dir, ".part-0-0-0")
+}
+
 func TestPartsAppearWithTheCommitOnly(t *testing.T) {
 	dir := t.TempDir() + "/new/out"
 	s := Text(dir)

@@ -118,8 +118,8 @@ func (w *writer[T]) create(bucket string) (*openPart[T], error) {
 	stem := fmt.Sprintf("%s-%d-%d-%d", s.prefix, w.rt.Subtask, w.rt.Attempt(), w.parts)
 	w.parts++
 	p := &openPart[T]{bucket: bucket, began: w.now(), part: part{
-		From: path.Join(bucket, hiddenName(stem+s.suffix, w.rt.Job(), w.rt.Attempt(), w.id)), To: path.Join(bucket, stem+s.suffix),
-		Spare: path.Join(bucket, stem+"-"+w.id+s.suffix), Job: w.rt.Job(), Attempt: w.rt.Attempt()}}
+		From: path.Join(bucket, hiddenName(stem+s.suffix, w.rt.Job(), run{w.rt.Epoch(), w.rt.Attempt()}, w.id)), To: path.Join(bucket, stem+s.suffix),
+		Spare: path.Join(bucket, stem+"-"+w.id+s.suffix), Job: w.rt.Job(), run: run{w.rt.Epoch(), w.rt.Attempt()}}}
 	at := path.Join(w.dir, p.From)
 	if err := w.fsys.MkdirAll(w.rt.Context(), path.Dir(at), 0o755); err != nil {
 		return nil, w.failed(&p.part, err)

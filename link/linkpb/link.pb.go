@@ -1325,6 +1325,7 @@ type HostStart struct {
 	Memory        int64                  `protobuf:"varint,6,opt,name=memory,proto3" json:"memory,omitempty"`                                                                          // budget in bytes: GOMEMLIMIT; 0 = unlimited
 	Processors    int32                  `protobuf:"varint,7,opt,name=processors,proto3" json:"processors,omitempty"`                                                                  // GOMAXPROCS; 0 = all
 	TempDir       string                 `protobuf:"bytes,8,opt,name=temp_dir,json=tempDir,proto3" json:"temp_dir,omitempty"`                                                          // the host's own directory, removed by the TaskManager
+	Epoch         uint64                 `protobuf:"varint,9,opt,name=epoch,proto3" json:"epoch,omitempty"`                                                                            // of the JobManager: a newer one's is higher
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1413,6 +1414,13 @@ func (x *HostStart) GetTempDir() string {
 		return x.TempDir
 	}
 	return ""
+}
+
+func (x *HostStart) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
 }
 
 // HostLimits replaces HostStart's memory and processors when the job gets another slot on this TaskManager.
@@ -1672,9 +1680,10 @@ func (x *Deploy) GetCoordinators() []*Coordinator {
 type Task struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            *ExecutionID           `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Inputs        []*InputGate           `protobuf:"bytes,2,rep,name=inputs,proto3" json:"inputs,omitempty"`   // one per JobGraph edge into the vertex
-	Outputs       []*OutputEdge          `protobuf:"bytes,3,rep,name=outputs,proto3" json:"outputs,omitempty"` // one per JobGraph edge out of the vertex
-	Restore       *TaskState             `protobuf:"bytes,4,opt,name=restore,proto3" json:"restore,omitempty"` // what its operators start from; absent without a checkpoint
+	Inputs        []*InputGate           `protobuf:"bytes,2,rep,name=inputs,proto3" json:"inputs,omitempty"`            // one per JobGraph edge into the vertex
+	Outputs       []*OutputEdge          `protobuf:"bytes,3,rep,name=outputs,proto3" json:"outputs,omitempty"`          // one per JobGraph edge out of the vertex
+	Restore       *TaskState             `protobuf:"bytes,4,opt,name=restore,proto3" json:"restore,omitempty"`          // what its operators start from; absent without a checkpoint
+	Parallelism   int32                  `protobuf:"varint,5,opt,name=parallelism,proto3" json:"parallelism,omitempty"` // of its vertex; HostStart's graph has that of the job's beginning
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1735,6 +1744,13 @@ func (x *Task) GetRestore() *TaskState {
 		return x.Restore
 	}
 	return nil
+}
+
+func (x *Task) GetParallelism() int32 {
+	if x != nil {
+		return x.Parallelism
+	}
+	return 0
 }
 
 type InputGate struct {
@@ -3806,7 +3822,7 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\tHostHello\x12,\n" +
 	"\aversion\x18\x01 \x01(\v2\x12.weft.link.VersionR\aversion\x12\x10\n" +
 	"\x03pid\x18\x02 \x01(\x05R\x03pid\x12\x1a\n" +
-	"\bplatform\x18\x03 \x01(\tR\bplatform\"\xdc\x02\n" +
+	"\bplatform\x18\x03 \x01(\tR\bplatform\"\xf2\x02\n" +
 	"\tHostStart\x12*\n" +
 	"\x05graph\x18\x01 \x01(\v2\x14.weft.graph.JobGraphR\x05graph\x128\n" +
 	"\x06config\x18\x02 \x03(\v2 .weft.link.HostStart.ConfigEntryR\x06config\x12\x1f\n" +
@@ -3818,7 +3834,8 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\n" +
 	"processors\x18\a \x01(\x05R\n" +
 	"processors\x12\x19\n" +
-	"\btemp_dir\x18\b \x01(\tR\atempDir\x1a9\n" +
+	"\btemp_dir\x18\b \x01(\tR\atempDir\x12\x14\n" +
+	"\x05epoch\x18\t \x01(\x04R\x05epoch\x1a9\n" +
 	"\vConfigEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"D\n" +
@@ -3838,12 +3855,13 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\aattempt\x18\x03 \x01(\x05R\aattempt\"k\n" +
 	"\x06Deploy\x12%\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x0f.weft.link.TaskR\x05tasks\x12:\n" +
-	"\fcoordinators\x18\x02 \x03(\v2\x16.weft.link.CoordinatorR\fcoordinators\"\xbd\x01\n" +
+	"\fcoordinators\x18\x02 \x03(\v2\x16.weft.link.CoordinatorR\fcoordinators\"\xdf\x01\n" +
 	"\x04Task\x12&\n" +
 	"\x02id\x18\x01 \x01(\v2\x16.weft.link.ExecutionIDR\x02id\x12,\n" +
 	"\x06inputs\x18\x02 \x03(\v2\x14.weft.link.InputGateR\x06inputs\x12/\n" +
 	"\aoutputs\x18\x03 \x03(\v2\x15.weft.link.OutputEdgeR\aoutputs\x12.\n" +
-	"\arestore\x18\x04 \x01(\v2\x14.weft.link.TaskStateR\arestore\"O\n" +
+	"\arestore\x18\x04 \x01(\v2\x14.weft.link.TaskStateR\arestore\x12 \n" +
+	"\vparallelism\x18\x05 \x01(\x05R\vparallelism\"O\n" +
 	"\tInputGate\x12\x12\n" +
 	"\x04edge\x18\x01 \x01(\x05R\x04edge\x12.\n" +
 	"\bchannels\x18\x02 \x03(\v2\x12.weft.link.ChannelR\bchannels\"\x81\x01\n" +

@@ -40,6 +40,8 @@ type job struct {
 	result  *linkpb.JobResult
 	ended   chan struct{}
 	cancels int
+	// required is what Require was given last.
+	required dispatcher.Requirements
 }
 
 func newJobs() *Jobs { return &Jobs{jobs: map[graph.JobID]*job{}} }

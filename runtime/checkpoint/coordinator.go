@@ -32,6 +32,8 @@ type Request struct {
 	Directory string
 	// Stop: the job ends with the savepoint. Drain: its sources end first, and with them everything.
 	Stop, Drain bool
+	// Tolerated: a checkpoint that fails doesn't count as a failed one.
+	Tolerated bool
 }
 
 // Task is a subtask that takes part.
@@ -142,6 +144,9 @@ func (c *Coordinator) Take() []Action {
 }
 
 func (c *Coordinator) emit(a Action) { c.actions = append(c.actions, a) }
+
+// Rescaled says that the job goes on as g, whose vertices have another parallelism. No checkpoint is pending.
+func (c *Coordinator) Rescaled(g *graph.JobGraph) { c.g = g }
 
 // Latest is the newest completed checkpoint; nil when there is none.
 func (c *Coordinator) Latest() *checkpointpb.Metadata { return c.latest }
@@ -809,7 +814,7 @@ func (c *Coordinator) abort(now int64, p *pending, reason string, counts bool) {
 		}
 		c.emit(Answer{Request: p.request.ID, ID: p.id, Err: fmt.Errorf("%w: %s", ErrAborted, reason)})
 	}
-	if counts && !p.savepoint() {
+	if counts && !p.savepoint() && (p.request == nil || !p.request.Tolerated) {
 		if c.failures++; c.failures > c.cfg.Tolerable {
 			c.failures = 0
 			c.emit(Fail{Reason: fmt.Sprintf("checkpoint %d failed, and execution.checkpointing.tolerable-failed-checkpoints is %d: %s", p.id, c.cfg.Tolerable, reason)})

@@ -153,7 +153,7 @@ func (d *Dispatcher) start(ctx context.Context, g *graph.JobGraph, record bool) 
 	log := d.c.Logger.With("job", id.String(), "name", g.GetName())
 	m, err := jobmaster.New(jobmaster.Config{Graph: g, Conf: c, TaskManagers: d.c.TaskManagers, Slots: d.c.Slots, Log: d.c.Log,
 		Committed: d.recovered.committed[id], Checkpoint: d.recovered.checkpoints[id], Again: d.recovered.graphs[id] != nil,
-		Files: d.c.Files, Logger: log})
+		Requirements: d.recovered.requirements[id], Files: d.c.Files, Logger: log})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalidGraph, err)
 	}
@@ -178,6 +178,10 @@ func (d *Dispatcher) start(ctx context.Context, g *graph.JobGraph, record bool) 
 
 // configuration is the cluster's with the job's above it.
 func (d *Dispatcher) configuration(g *graph.JobGraph) (conf.Configuration, error) {
+	if v, ok := g.GetConfig()[conf.SchedulerMode.Key()]; ok && v != d.c.Conf.Map()[conf.SchedulerMode.Key()] {
+		return conf.Configuration{}, fmt.Errorf("%w: job %q sets scheduler-mode to %s, which is the cluster's to set; set jobmanager.scheduler to Adaptive instead",
+			ErrInvalidGraph, g.GetName(), v)
+	}
 	pairs := d.c.Conf.Map()
 	maps.Copy(pairs, g.GetConfig())
 	c, err := conf.FromMap(pairs)

@@ -20,13 +20,16 @@ type recovered struct {
 	results   map[graph.JobID]*linkpb.JobResult
 	// checkpoints holds the latest completed checkpoint of each job.
 	checkpoints map[graph.JobID]*checkpointpb.Pointer
+	// requirements holds the bounds of each job that were asked for last.
+	requirements map[graph.JobID]*graph.ResourceRequirements
 	// byKey finds the latest job of a definition and key.
 	byKey map[[2]string]graph.JobID
 }
 
 func readRecords(records []ha.Record) (recovered, error) {
 	r := recovered{graphs: map[graph.JobID]*graph.JobGraph{}, committed: map[graph.JobID]*linkpb.TaskUpdate{},
-		results: map[graph.JobID]*linkpb.JobResult{}, checkpoints: map[graph.JobID]*checkpointpb.Pointer{}, byKey: map[[2]string]graph.JobID{}}
+		results: map[graph.JobID]*linkpb.JobResult{}, checkpoints: map[graph.JobID]*checkpointpb.Pointer{},
+		requirements: map[graph.JobID]*graph.ResourceRequirements{}, byKey: map[[2]string]graph.JobID{}}
 	for _, rec := range records {
 		var m proto.Message
 		switch rec.Kind {
@@ -36,6 +39,8 @@ func readRecords(records []ha.Record) (recovered, error) {
 			m = &linkpb.TaskUpdate{}
 		case ha.KindCheckpoint:
 			m = &checkpointpb.Pointer{}
+		case ha.KindRequirements:
+			m = &graph.ResourceRequirements{}
 		case ha.KindJobResult:
 			m = &linkpb.JobResult{}
 		default:
@@ -59,6 +64,8 @@ func readRecords(records []ha.Record) (recovered, error) {
 			r.committed[id] = m
 		case *checkpointpb.Pointer:
 			r.checkpoints[id] = m
+		case *graph.ResourceRequirements:
+			r.requirements[id] = m
 		case *linkpb.JobResult:
 			m.JobId = id[:]
 			r.results[id] = m

@@ -21,11 +21,13 @@ import (
 // nothing is a cluster without slots, whose epoch log forgets.
 type nothing struct{}
 
-func (nothing) Declare(*rpcpb.JobInfo, int)             {}
+func (nothing) Declare(*rpcpb.JobInfo, int, int)        {}
 func (nothing) Release(graph.JobID, string)             {}
 func (nothing) Return(graph.JobID, string, []byte)      {}
 func (nothing) Send(string, *rpcpb.ToTaskManager) error { return errors.New("not connected") }
 func (nothing) Append(context.Context, ha.Record) error { return nil }
+func (nothing) Check(context.Context) error             { return nil }
+func (nothing) Number() uint64                          { return 1 }
 
 // archive notes what it gets.
 type archive struct{ got chan JobDetails }

@@ -57,6 +57,8 @@ const (
 	KindCheckpoint Kind = 4
 	// KindAddress is where the JobManager can be reached.
 	KindAddress Kind = 5
+	// KindRequirements are the bounds of a job's parallelism that were asked for while it ran; the key is the job's id.
+	KindRequirements Kind = 6
 )
 
 // String returns the name that file names and messages use.
@@ -72,6 +74,8 @@ func (k Kind) String() string {
 		return "checkpoint"
 	case KindAddress:
 		return "address"
+	case KindRequirements:
+		return "requirements"
 	}
 	return fmt.Sprintf("kind-%d", uint16(k))
 }

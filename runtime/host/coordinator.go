@@ -42,7 +42,7 @@ func (h *host) startCoordinator(d *linkpb.Coordinator) error {
 	c := &coordinator{h: h, node: node, ctx: ctx, cancel: cancel, opened: make(chan struct{}),
 		calls: make(chan func(operator.Coordinator), coordinatorQueue)}
 	c.env = &operator.Env{
-		Job: h.job.Graph.ID().String(), JobName: h.job.Graph.GetName(), ID: id, Name: node.Name, Subtask: -1,
+		Job: h.job.Graph.ID().String(), JobName: h.job.Graph.GetName(), ID: id, Name: node.Name, Subtask: -1, Epoch: h.job.Epoch,
 		Parallelism: int(d.GetParallelism()), MaxParallelism: int(d.GetMaxParallelism()), BatchSize: task.DefaultBatchSize,
 		Log:     h.log.With("operator", node.Name, "role", "coordinator"),
 		Runtime: &coordinatorRuntime{ctx: ctx, counters: map[string]*operator.Counter{}}, Snapshot: d.GetSnapshot(),

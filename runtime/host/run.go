@@ -174,7 +174,8 @@ func (h *host) begin(s *linkpb.HostStart) error {
 	if err != nil {
 		return err
 	}
-	h.job = &task.Job{Graph: s.GetGraph(), Stream: stream, Nodes: map[operator.ID]*graph.Node{}, Exchange: x, Resource: s.GetResourceId(), Settings: settings.Settings, Log: h.log}
+	h.job = &task.Job{Graph: s.GetGraph(), Stream: stream, Nodes: map[operator.ID]*graph.Node{}, Exchange: x, Resource: s.GetResourceId(), Epoch: s.GetEpoch(),
+		Settings: settings.Settings, Log: h.log}
 	if store != nil {
 		h.job.Store = store
 	}

@@ -25,7 +25,8 @@ func settingsOf(pairs map[string]string, job graph.JobID) (settings, error) {
 	if err != nil {
 		return settings{}, fmt.Errorf("read the configuration of the job: %w", err)
 	}
-	s := settings{Settings: task.Settings{BufferTimeout: conf.Get(c, conf.ExecutionBufferTimeoutInterval)},
+	s := settings{Settings: task.Settings{BufferTimeout: conf.Get(c, conf.ExecutionBufferTimeoutInterval),
+		WatermarkInterval: conf.Get(c, conf.PipelineAutoWatermarkInterval)},
 		encrypt: conf.Get(c, conf.TaskManagerDataSslEnabled), compress: conf.Get(c, conf.WeftNetworkCompression) == "S2"}
 	s.cancelInterval = conf.Get(c, conf.TaskCancellationInterval)
 	if most := conf.Get(c, conf.TaskCancellationTimeout); most > 0 {

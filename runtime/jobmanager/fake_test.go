@@ -132,7 +132,20 @@ type fakeLog struct {
 	records []ha.Record
 	// fail decides about an append.
 	fail func(r ha.Record) error
+	// fenced: another JobManager leads.
+	fenced bool
 }
+
+func (l *fakeLog) Check(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fenced {
+		return ha.ErrFenced
+	}
+	return l.next.Check(ctx)
+}
+
+func (l *fakeLog) Number() uint64 { return l.next.Number() }
 
 func (l *fakeLog) Append(ctx context.Context, r ha.Record) error {
 	l.mu.Lock()

@@ -96,6 +96,9 @@ func New(c Config) (*JobManager, error) {
 	if c.Spec == (resourcemanager.WorkerSpec{}) {
 		c.Spec = resourcemanager.WorkerSpecOf(c.Conf)
 	}
+	if _, reactive := conf.Lookup(c.Conf, conf.SchedulerMode); reactive && !resourcemanager.IsStatic(c.Driver) {
+		return nil, errReactive
+	}
 	m := &JobManager{c: c, request: make(chan shutdown, 1), fatal: make(chan error, 1)}
 	m.peers.byID = map[string]peer{}
 	var err error
@@ -108,6 +111,10 @@ func New(c Config) (*JobManager, error) {
 		Reattach: c.Reattach, Archive: c.Archive, Logger: c.Logger.With("role", "jobmaster"), Fatal: m.giveUp})
 	return m, err
 }
+
+var errReactive = errors.New("start a JobManager: scheduler-mode is REACTIVE, which is for standalone clusters, whose TaskManagers " +
+	"come and go by themselves: here set jobmanager.scheduler to Adaptive, and ask for another parallelism with " +
+	"PUT /jobs/:jobid/resource-requirements")
 
 // jobs routes the ResourceManager's news to the Dispatcher, which is made after it.
 type jobs struct{ m *JobManager }
@@ -136,6 +143,10 @@ func (m *JobManager) Run(ctx context.Context) error {
 	defer cancel()
 	rm := make(chan error, 1)
 	go func() { rm <- m.rm.Run(life) }()
+	var watch sync.WaitGroup
+	watch.Go(func() { m.watch(life) })
+	defer watch.Wait()
+	defer cancel()
 	var err error
 	end := shutdown{}
 	rmEnded := false
@@ -151,6 +162,25 @@ func (m *JobManager) Run(ctx context.Context) error {
 	}
 	m.c.Logger.Info("JobManager ends", "status", end.status.String(), "diagnostics", end.diagnostics, "error", err)
 	return errors.Join(err, m.end(end, err, rm, rmEnded, cancel))
+}
+
+// watch notices that another JobManager leads even while there is nothing to record: this one would go on for ever otherwise,
+// waiting for TaskManagers that are no longer its own, for instance.
+func (m *JobManager) watch(ctx context.Context) {
+	tick := time.NewTicker(conf.Get(m.c.Conf, conf.HeartbeatInterval))
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		// Another error is for whoever records something: the log may recover before.
+		if err := m.c.Log.Check(ctx); errors.Is(err, ha.ErrFenced) {
+			m.giveUp(err)
+			return
+		}
+	}
 }
 
 // end stops the roles in reverse order.

@@ -378,6 +378,24 @@ func TestSubmitRefuses(t *testing.T) {
 	})
 }
 
+// TestFencedWithNothingToRecord: a JobManager without jobs, or whose jobs wait, learns that another one leads.
+func TestFencedWithNothingToRecord(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := start(t, map[string]string{"heartbeat.interval": "7 s"}, nil)
+		c.log.mu.Lock()
+		c.log.fenced = true
+		c.log.mu.Unlock()
+		began := time.Now()
+		if err := <-c.run; !errors.Is(err, ha.ErrFenced) || time.Since(began) != 7*time.Second {
+			t.Errorf("Run: %v after %v, want ErrFenced after heartbeat.interval", err, time.Since(began))
+		}
+		c.run <- nil
+		if err := c.end(resourcemanager.StatusUndefined); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestFailover: a second JobManager on the records of the first.
 func TestFailover(t *testing.T) {
 	bubble(t, func(t *testing.T) {

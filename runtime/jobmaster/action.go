@@ -62,10 +62,15 @@ func commandString(m *linkpb.ToHost) string {
 	return fmt.Sprintf("%T", m.GetMessage())
 }
 
-// declareAction tells the ResourceManager how many slots the job needs.
-type declareAction struct{ slots int }
+// declareAction tells the ResourceManager how many slots the job wants, and how many of them it can't run without.
+type declareAction struct{ slots, least int }
 
-func (a declareAction) String() string { return fmt.Sprintf("declare %d slots", a.slots) }
+func (a declareAction) String() string {
+	if a.least < a.slots {
+		return fmt.Sprintf("declare %d slots, at least %d", a.slots, a.least)
+	}
+	return fmt.Sprintf("declare %d slots", a.slots)
+}
 
 // releaseAction has the ResourceManager end the job on all TaskManagers.
 type releaseAction struct{ reason string }

@@ -47,8 +47,8 @@ func (c *core) state() *checkpointpb.Metadata {
 	return c.initial
 }
 
-// assign spreads the state over the subtasks.
-func (c *core) assign(now int64) error {
+// spread spreads the state over the subtasks.
+func (c *core) spread() error {
 	c.restore = checkpoint.Assignment{}
 	md := c.state()
 	if md == nil {
@@ -59,6 +59,15 @@ func (c *core) assign(now int64) error {
 		return fmt.Errorf("start from checkpoint %d in %s: %w", md.GetCheckpoint(), md.GetDirectory(), err)
 	}
 	c.restore = *a
+	return nil
+}
+
+// assign spreads the state over the subtasks, and notes that the job starts from it.
+func (c *core) assign(now int64) error {
+	if err := c.spread(); err != nil || c.state() == nil {
+		return err
+	}
+	md := c.state()
 	if md == c.initial {
 		c.cp.StartFrom(md, c.claim)
 	}
@@ -90,6 +99,7 @@ func (c *core) allRunning(now int64) {
 		}
 	})
 	c.checkpointActions(now)
+	c.consider(now)
 }
 
 func (c *core) taskFinished(now int64, e *execution) {
@@ -107,6 +117,12 @@ func (c *core) allRunning0(now int64) {
 
 // checkpointActions carries out what the checkpoint coordinator wants.
 func (c *core) checkpointActions(now int64) {
+	var rescale *checkpoint.Answer
+	defer func() {
+		if rescale != nil {
+			c.rescalePrepared(now, rescale.Err)
+		}
+	}()
 	for _, a := range c.cp.Take() {
 		switch a := a.(type) {
 		case checkpoint.Prepare, checkpoint.Store, checkpoint.Discard:
@@ -128,6 +144,10 @@ func (c *core) checkpointActions(now int64) {
 		case checkpoint.Commit:
 			c.commitCheckpoint(now, a.ID, a.Commits)
 		case checkpoint.Answer:
+			if a.Request == rescaleRequest {
+				rescale = &a
+				continue
+			}
 			c.emit(answerAction{a})
 		case checkpoint.Fail:
 			c.fail(now, c.jobFailure(now, a.Reason))

@@ -102,7 +102,7 @@ func (c *core) resumeCommit(now int64) {
 		c.end(now, finished)
 		return
 	}
-	c.require(now, 1)
+	c.requireOne(now)
 }
 
 // deployCoordinators brings the coordinators that commit to a host and has them commit what is outstanding.
@@ -179,7 +179,7 @@ func (c *core) committerGone(now int64, h *host, f FailureDetails) {
 	}
 	c.pool, c.deployed = nil, false
 	c.emit(releaseAction{reason: "the task host that committed the output has gone"})
-	c.require(now, 1)
+	c.requireOne(now)
 }
 
 // pendingAppend is the record that is being appended; there is at most one.

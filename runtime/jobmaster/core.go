@@ -24,6 +24,7 @@ type settings struct {
 	// claim makes the job the owner of the checkpoint that it is started from.
 	claim bool
 	run   string // tells this JobMaster from earlier ones of the job
+	scalingSettings
 }
 
 // failoverRegion is the value of jobmanager.execution.failover-strategy with which only the affected regions restart.
@@ -39,6 +40,7 @@ func settingsOf(c conf.Configuration) settings {
 		slotTimeout:     conf.Get(c, conf.SlotRequestTimeout).Milliseconds(),
 		cancelTimeout:   conf.Get(c, conf.TaskCancellationTimeout).Milliseconds(),
 		history:         max(1, conf.Get(c, conf.WebExceptionHistorySize)),
+		scalingSettings: scalingSettingsOf(c),
 	}
 }
 
@@ -75,6 +77,7 @@ type core struct {
 
 	checkpointing
 	restartPlan
+	scaling
 
 	// Deadlines, 0 where there is none.
 	slotsBy, causeBy, cancelBy, appendAt, commitAt, restartAt int64
@@ -122,13 +125,17 @@ func (c *core) start(now int64) {
 		c.resumeCommit(now)
 		return
 	}
-	if err := c.assign(now); err != nil {
+	err := c.bound(now)
+	if err == nil {
+		err = c.assign(now)
+	}
+	if err != nil {
 		c.each(func(e *execution) { c.transition(now, e, execScheduled) })
 		c.refuse(now, err)
 		return
 	}
 	c.each(func(e *execution) { c.transition(now, e, execScheduled) })
-	c.require(now, c.slots)
+	c.require(now)
 }
 
 // refuse fails a job that can't be started: another attempt would fail as well.
@@ -147,7 +154,7 @@ func (c *core) active() bool {
 // next is when tick has something to do; ok is false while nothing is.
 func (c *core) next() (at int64, ok bool) {
 	cp, _ := c.cp.Next()
-	for _, t := range []int64{c.slotsBy, c.causeBy, c.cancelBy, c.appendAt, c.commitAt, c.restartAt, cp} {
+	for _, t := range []int64{c.slotsBy, c.causeBy, c.cancelBy, c.appendAt, c.commitAt, c.restartAt, c.stableAt, c.rescaleAt, cp} {
 		if t != 0 && (!ok || t < at) {
 			at, ok = t, true
 		}
@@ -186,6 +193,12 @@ func (c *core) tick(now int64) {
 	if due(&c.restartAt) {
 		c.redeploy(now)
 	}
+	if due(&c.stableAt) {
+		c.stabilized(now)
+	}
+	if due(&c.rescaleAt) {
+		c.prepareRescale(now)
+	}
 	c.cp.Tick(now)
 	c.checkpointActions(now)
 }
@@ -211,6 +224,7 @@ func (c *core) suspend(now int64, err error) {
 
 func (c *core) clearDeadlines() {
 	c.slotsBy, c.causeBy, c.cancelBy, c.appendAt, c.commitAt, c.restartAt = 0, 0, 0, 0, 0, 0
+	c.stableAt, c.rescaleAt = 0, 0
 }
 
 // operatorOf shows an operator by name.

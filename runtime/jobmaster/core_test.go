@@ -124,6 +124,16 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		s.c.stored(s.now, int64(number("id")), s.store.Pointer, nil, false)
 	case "savepoint":
 		s.c.trigger(s.now, checkpoint.Request{ID: 1, Savepoint: true, Directory: "file:/s", Stop: d.HasArg("stop")})
+	case "bounds": // of all vertices
+		r := Requirements{}
+		for _, v := range s.c.vertices {
+			r[v.id] = Bounds{number("lower"), number("upper")}
+		}
+		if err := s.c.setRequirements(s.now, r); err != nil {
+			answer = err.Error() + "\n"
+		}
+	case "checkpoint-failed":
+		s.c.stored(s.now, int64(number("id")), nil, errors.New("disk is full"), false)
 	case "stop":
 		s.c.suspend(s.now, ErrStopped)
 	case "state":
@@ -203,19 +213,33 @@ func (s *script) newCore(t *testing.T, d *datadriven.TestData) *core {
 	return c
 }
 
-// settings are none but limits, unless "new" has restart=attempts (of a fixed delay of 100 ms), failover=full or interval=ms.
+// settings are none but limits, unless "new" has restart=attempts (of a fixed delay of 100 ms), failover=full, interval=ms or
+// adaptive, with increase and max (of the scaling interval, in ms).
 func (s *script) settings(t *testing.T, d *datadriven.TestData) settings {
 	c := settings{slotTimeout: 60_000, cancelTimeout: 30_000, history: 2}
 	pairs := map[string]string{"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.delay": "100 ms",
 		"execution.checkpointing.dir": "file:/c"}
-	var attempts, interval, failover string
+	if d.HasArg("adaptive") {
+		pairs["jobmanager.scheduler"] = "adaptive"
+	}
+	var attempts, interval, failover, increase, forced string
+	d.MaybeScanArgs(t, "increase", &increase)
+	d.MaybeScanArgs(t, "max", &forced)
+	if increase != "" {
+		pairs["jobmanager.adaptive-scheduler.min-parallelism-increase"] = increase
+	}
+	if forced != "" {
+		pairs["jobmanager.adaptive-scheduler.scaling-interval.max"] = forced + " ms"
+	}
 	d.MaybeScanArgs(t, "restart", &attempts)
 	d.MaybeScanArgs(t, "interval", &interval)
 	d.MaybeScanArgs(t, "failover", &failover)
-	if attempts == "" {
+	if attempts == "" && !d.HasArg("adaptive") && !d.HasArg("scaling") {
 		return c
 	}
-	pairs["restart-strategy.fixed-delay.attempts"] = attempts
+	if attempts != "" {
+		pairs["restart-strategy.fixed-delay.attempts"] = attempts
+	}
 	if interval != "" {
 		pairs["execution.checkpointing.interval"] = interval + " ms"
 	}
@@ -227,6 +251,7 @@ func (s *script) settings(t *testing.T, d *datadriven.TestData) settings {
 		t.Fatalf("%s: %s", d.Pos, err)
 	}
 	of := settingsOf(parsed)
+	c.scalingSettings = of.scalingSettings
 	c.restart, c.checkpoints, c.failover = of.restart, of.checkpoints, of.failover
 	return c
 }

@@ -46,7 +46,7 @@ func (c *core) deploy(now int64) {
 }
 
 func taskOf(e *execution) *linkpb.Task {
-	t := &linkpb.Task{Id: e.id()}
+	t := &linkpb.Task{Id: e.id(), Parallelism: int32(len(e.v.subtasks))}
 	for _, in := range e.v.in {
 		g := &linkpb.InputGate{Edge: in.pb.GetId()}
 		for _, p := range in.from(e.subtask) {

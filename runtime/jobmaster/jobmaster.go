@@ -32,17 +32,20 @@ type TaskManagers interface {
 
 // Slots is what a JobMaster asks of the ResourceManager. The methods don't wait.
 type Slots interface {
-	// Declare says how many slots the job needs in all; absolute. Slots come as offers of TaskManagers.
-	Declare(job *rpcpb.JobInfo, slots int)
+	// Declare says how many slots the job wants in all, and without how many it can't run; absolute. Slots come as offers of
+	// TaskManagers.
+	Declare(job *rpcpb.JobInfo, slots, least int)
 	// Release ends the job everywhere: task hosts are shut down and slots freed, also those not yet offered.
 	Release(job graph.JobID, reason string)
 	// Return frees one slot that was offered and isn't needed.
 	Return(job graph.JobID, resourceID string, allocation []byte)
 }
 
-// EpochLog is where a JobMaster records what must survive; *ha.Epoch is one.
+// EpochLog is where a JobManager records what must survive; *ha.Epoch is one, which says what the methods do.
 type EpochLog interface {
 	Append(ctx context.Context, r ha.Record) error
+	Check(ctx context.Context) error
+	Number() uint64
 }
 
 // Location says where a TaskManager is.
@@ -68,6 +71,8 @@ type Config struct {
 	Checkpoint *checkpointpb.Pointer
 	// Again says that the job ran under an earlier JobMaster.
 	Again bool
+	// Requirements are the bounds of vertices that an earlier JobMaster of the job has recorded, nil if none were.
+	Requirements *graph.ResourceRequirements
 	// Committed is the committed-output record of an earlier JobMaster of the job, nil if there is none: then the job
 	// isn't run again, its output is committed and its result recorded.
 	Committed *linkpb.TaskUpdate
@@ -100,6 +105,8 @@ type JobMaster struct {
 	// cleaning is what the end of the job removes; owned by Run's goroutine.
 	cleaning *checkpoint.Clean
 	asked    requestsForCheckpoints
+	// requiring is held while requirements are recorded: the order of records is that in which they hold.
+	requiring sync.Mutex
 }
 
 // event is a message to the actor.
@@ -121,10 +128,13 @@ func New(c Config) (*JobMaster, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Requirements != nil {
+		k.before = RequirementsOf(c.Requirements)
+	}
 	key := make([]byte, 32)
 	rand.Read(key) // never fails (crypto/rand)
 	m := &JobMaster{c: c, core: k, box: mailbox.New[event](), ended: make(chan struct{}),
-		info: &rpcpb.JobInfo{Graph: c.Graph, Config: c.Conf.Map(), JobKey: key}}
+		info: &rpcpb.JobInfo{Graph: c.Graph, Config: c.Conf.Map(), JobKey: key, Epoch: c.Log.Number()}}
 	if c.Files != nil {
 		m.storage = checkpoint.NewStorage(c.Files)
 	}
@@ -194,7 +204,7 @@ func (m *JobMaster) execute(ctx context.Context, acts []action) *endAction {
 		case sendAction:
 			_ = m.c.TaskManagers.Send(a.to, a.m) // a TaskManager that is gone is reported by its end
 		case declareAction:
-			m.c.Slots.Declare(m.info, a.slots)
+			m.c.Slots.Declare(m.info, a.slots, a.least)
 		case releaseAction:
 			m.c.Slots.Release(m.core.id, a.reason)
 		case returnAction:

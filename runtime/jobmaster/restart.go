@@ -51,7 +51,10 @@ func (c *core) beginRestart(now int64, why string, where regionSet) {
 	}
 	c.cp.Stopped(now, "the job is restarted")
 	c.checkpointActions(now)
-	c.deployed, c.refusals, c.stopAt = false, 0, 0
+	if c.deployed {
+		c.planned = max(c.planned, c.slots)
+	}
+	c.deployed, c.refusals, c.stopAt, c.rescaleAt = false, 0, 0, 0
 	c.closeCoordinators()
 	if c.wholeJob() {
 		c.coordinator, c.checkpointCommits, c.commitAt = nil, nil, 0
@@ -62,7 +65,7 @@ func (c *core) beginRestart(now int64, why string, where regionSet) {
 			c.giveBack(h)
 		}
 	}
-	c.require(now, c.slots)
+	c.require(now)
 	c.redeploy(now)
 }
 
@@ -85,16 +88,27 @@ func (c *core) redeploy(now int64) {
 		c.restartAt = c.notBefore
 		return
 	}
-	if len(c.pool) < c.need {
+	if !c.enough(now) {
 		return
 	}
 	c.slotsBy, c.restartAt, c.cancelBy = 0, 0, 0
+	reshaped := false
+	if c.wholeJob() {
+		var err error
+		if reshaped, err = c.refit(now); err != nil {
+			c.defect(now, err)
+			return
+		}
+	}
 	if err := c.assign(now); err != nil {
 		c.refuse(now, err)
 		return
 	}
 	c.each(func(e *execution) {
-		if c.restarts(e.v) {
+		switch {
+		case reshaped:
+			c.transition(now, e, execScheduled)
+		case c.restarts(e.v):
 			c.again(now, e)
 		}
 	})
@@ -113,13 +127,19 @@ func (c *core) recommit(now int64) {
 	}
 }
 
+// history are the execution's attempts, newest first.
+func (e *execution) history() []SubtaskDetails {
+	all := slices.Insert(e.earlier, 0, e.details())
+	all[0].Earlier = nil
+	if len(all) > maxEarlier {
+		all = all[:maxEarlier]
+	}
+	return all
+}
+
 // again makes an execution's next attempt.
 func (c *core) again(now int64, e *execution) {
-	e.earlier = slices.Insert(e.earlier, 0, e.details())
-	e.earlier[0].Earlier = nil
-	if len(e.earlier) > maxEarlier {
-		e.earlier = e.earlier[:maxEarlier]
-	}
+	e.earlier = e.history()
 	e.v.counts[e.state]--
 	e.v.counts[execCreated]++
 	c.unfinished++

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/rpc/rpcpb"
 )
 
@@ -30,7 +31,7 @@ type slot struct {
 	host       *host
 	number     int32
 	allocation string
-	// position is its place in the pool, from 1, once subtasks were deployed to it; 0 before.
+	// position is its place in the pool, from 1, once subtasks were deployed to it; 0 before, and while there is none for it.
 	position int
 }
 
@@ -41,20 +42,14 @@ const maxRefusals = 10
 type slotPool struct {
 	hosts  []*host
 	byHost map[string]*host
-	// need is the number of slots declared; pool what was offered.
+	// need is the number of slots declared; pool what was offered. A job that runs with less may have more of them than its
+	// subtasks take.
 	need     int
 	pool     []slot
 	deployed bool
 	refusals int
 	// shortage is what the ResourceManager says about missing slots.
 	shortage string
-}
-
-// require declares the job's need and gives it slot.request.timeout.
-func (c *core) require(now int64, slots int) {
-	c.need = slots
-	c.slotsBy = now + max(1, c.slotTimeout)
-	c.emit(declareAction{slots: slots})
 }
 
 // waitsForSlots says that offers are taken.
@@ -81,46 +76,72 @@ func (c *core) offered(now int64, loc Location, o *rpcpb.SlotOffer) {
 	if slices.ContainsFunc(c.pool, func(s slot) bool { return s.allocation == string(o.GetAllocation()) }) {
 		return
 	}
-	if !c.waitsForSlots() || len(c.pool) >= c.need {
+	if !c.waitsForSlots() && (c.status != running || c.committing()) || len(c.pool) >= c.need {
 		c.emit(returnAction{resourceID: loc.ResourceID, allocation: o.GetAllocation()})
 		return
 	}
 	h := c.hostOf(loc)
 	c.pool = append(c.pool, slot{host: h, number: o.GetSlot(), allocation: string(o.GetAllocation())})
-	c.modified = now
-	if len(c.pool) == c.need {
-		c.slotsBy = 0
-		c.allSlots(now)
+	c.modified, c.changed = now, now
+	if !c.committing() && (c.deployed || c.shape.least < c.need) {
+		c.keep(h)
 	}
+	c.proceed(now)
+	c.consider(now)
+}
+
+// keep has a TaskManager keep the slots that the job has for a while before it deploys anything to them: a deployment of
+// nothing says that they are used.
+func (c *core) keep(h *host) {
+	c.command(h, &linkpb.ToHost{Message: &linkpb.ToHost_Deploy{Deploy: &linkpb.Deploy{}}})
 }
 
 // allSlots puts the slots in order and deploys.
 func (c *core) allSlots(now int64) {
-	c.arrange()
-	if c.status == restarting {
-		c.redeploy(now)
-		return
-	}
-	c.deployed = true
+	c.slotsBy, c.stableAt, c.stable, c.planned = 0, 0, false, 0
 	if c.committing() {
+		c.arrange()
+		c.deployed = true
 		c.deployCoordinators(now, c.pool[0].host)
 		return
 	}
 	whole := c.wholeJob()
+	if whole && c.affected == nil {
+		if err := c.firstFit(now); err != nil {
+			c.defect(now, err)
+			return
+		}
+	}
+	c.arrange()
+	c.deployed = true
+	if whole {
+		c.scaled = now
+	}
 	c.deploy(now)
 	if whole {
 		c.recommit(now)
 	}
 }
 
+// firstFit fits a job that hasn't run to the slots it has.
+func (c *core) firstFit(now int64) error {
+	changed, err := c.refit(now)
+	if err != nil || !changed {
+		return err
+	}
+	c.each(func(e *execution) { c.transition(now, e, execScheduled) })
+	return c.spread()
+}
+
 // arrange puts the slots in order: by host, then number, so that neighbouring subtasks share a host. When a part of the job
-// restarts, slots that others may run in stay where they are and new ones take the places of those lost.
+// restarts, slots that others may run in stay where they are and new ones take the places of those lost. What is beyond the
+// job's need is given back.
 func (c *core) arrange() {
 	slices.SortFunc(c.pool, func(a, b slot) int {
 		return cmp.Or(cmp.Compare(a.host.index, b.host.index), cmp.Compare(a.number, b.number))
 	})
 	if !c.wholeJob() {
-		kept := make([]*slot, len(c.pool))
+		kept := make([]*slot, c.slots)
 		var fresh []*slot
 		for i := range c.pool {
 			if s := &c.pool[i]; s.position > 0 && s.position <= len(kept) {
@@ -129,17 +150,34 @@ func (c *core) arrange() {
 				fresh = append(fresh, s)
 			}
 		}
-		pool := make([]slot, len(kept))
-		for i, s := range kept {
+		pool := make([]slot, 0, len(c.pool))
+		for _, s := range kept {
 			if s == nil {
 				s, fresh = fresh[0], fresh[1:]
 			}
-			pool[i] = *s
+			pool = append(pool, *s)
+		}
+		for _, s := range fresh {
+			pool = append(pool, *s)
 		}
 		c.pool = pool
 	}
 	for i := range c.pool {
-		c.pool[i].position = i + 1
+		c.pool[i].position = 0
+		if i < c.slots {
+			c.pool[i].position = i + 1
+		}
+	}
+	c.returnSpares()
+}
+
+// returnSpares gives slots back that the job neither uses nor wants, the last ones first.
+func (c *core) returnSpares() {
+	for i := len(c.pool) - 1; i >= 0 && len(c.pool) > c.need; i-- {
+		if s := c.pool[i]; s.position == 0 {
+			c.emit(returnAction{resourceID: s.host.loc.ResourceID, allocation: []byte(s.allocation)})
+			c.pool = slices.Delete(c.pool, i, i+1)
+		}
 	}
 }
 
@@ -149,6 +187,11 @@ func (c *core) refused(now int64, resourceID string, r *rpcpb.SlotRefused) {
 		return
 	}
 	i := slices.IndexFunc(c.pool, func(s slot) bool { return s.allocation == string(r.GetAllocation()) })
+	if i >= 0 && c.deployed && c.pool[i].position == 0 {
+		c.pool = slices.Delete(c.pool, i, i+1)
+		c.spareLost(now)
+		return
+	}
 	if c.deployed {
 		if i >= 0 {
 			f := c.hostFailure(now, c.pool[i].host, fmt.Sprintf("TaskManager %s took a slot back: %s", c.pool[i].host, r.GetReason()))
@@ -167,6 +210,44 @@ func (c *core) refused(now int64, resourceID string, r *rpcpb.SlotRefused) {
 	}
 }
 
+// spareLost counts slots that were lost before the job could use them while it runs. When there are too many, no more are
+// asked for until it restarts or its bounds are changed.
+func (c *core) spareLost(now int64) {
+	c.modified = now
+	c.consider(now)
+	if c.refusals++; c.refusals == maxRefusals {
+		c.note("%d slots were lost before they could be used: no more are asked for until the job restarts", c.refusals)
+		c.need = max(c.slots, len(c.pool))
+		c.declare()
+	}
+}
+
+// uses says that something of the job was deployed to a host.
+func (c *core) uses(h *host) bool {
+	found := h == c.coordinator
+	c.each(func(e *execution) { found = found || e.host == h })
+	return found
+}
+
+// idleHostGone is the end of a host that nothing of the job needs: slots on it that wait for their use are given back.
+func (c *core) idleHostGone(now int64, h *host, f FailureDetails) {
+	n := len(c.pool)
+	c.pool = slices.DeleteFunc(c.pool, func(s slot) bool {
+		spare := s.host == h && s.position == 0
+		if spare {
+			c.emit(returnAction{resourceID: h.loc.ResourceID, allocation: []byte(s.allocation)})
+		}
+		return spare
+	})
+	switch {
+	case len(c.pool) < n:
+		c.note("%s, before the job could use it", f.Message)
+		c.spareLost(now)
+	case c.uses(h):
+		c.note("%s; all that ran on it has finished", f.Message)
+	}
+}
+
 // dropSlots forgets the slots on a host that is gone and says whether there were any.
 func (c *core) dropSlots(h *host) bool {
 	n := len(c.pool)
@@ -177,8 +258,11 @@ func (c *core) dropSlots(h *host) bool {
 // slotShortage is the ResourceManager's explanation for missing slots; fatal: they will never come.
 func (c *core) slotShortage(now int64, reason string, fatal bool) {
 	c.shortage = reason
-	if fatal && c.waitsForSlots() {
+	switch {
+	case fatal && c.waitsForSlots():
 		c.failIn(now, c.jobFailure(now, reason), c.waiting())
+	case fatal && c.deployed:
+		c.note("the job goes on as it is: %s", reason)
 	}
 }
 
@@ -187,8 +271,17 @@ func (c *core) slotsTimedOut(now int64) {
 	if !c.waitsForSlots() {
 		return
 	}
-	text := fmt.Sprintf("the job needs %d slots, has %d and misses %d after %s (slot.request.timeout)", c.need, len(c.pool),
-		c.need-len(c.pool), time.Duration(c.slotTimeout)*time.Millisecond)
+	if !c.committing() && len(c.pool) >= c.shape.least {
+		c.stabilized(now)
+		return
+	}
+	timeout, key := c.slotWait()
+	least := c.need
+	if !c.committing() {
+		least = c.shape.least
+	}
+	text := fmt.Sprintf("the job needs %d slots, has %d and misses %d after %s (%s)", least, len(c.pool),
+		least-len(c.pool), time.Duration(timeout)*time.Millisecond, key)
 	if c.shortage != "" {
 		text += ": " + c.shortage
 	}

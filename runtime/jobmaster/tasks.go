@@ -42,6 +42,10 @@ func (c *core) hostEvent(now int64, loc Location, ev *linkpb.FromHost) {
 		if c.stuck(now, h, m.Failed) {
 			return
 		}
+		if c.deployed && !c.uses(h) {
+			c.note("task host on %s, which runs nothing yet: %s", h, m.Failed.GetMessage())
+			return // its end follows
+		}
 		c.failure(now, c.failureOf(now, h, m.Failed), c.regionsOf(m.Failed), m.Failed.GetSecondary())
 	case *linkpb.FromHost_Metrics:
 		c.metrics(h, m.Metrics)
@@ -217,7 +221,7 @@ func (c *core) hostGone(now int64, h *host, f FailureDetails) {
 		c.committerGone(now, h, f)
 	case c.status == restarting && where.within(c.affected): // what was to be cancelled has ended
 	case c.active() && len(where) == 0:
-		c.note("%s; all that ran on it has finished", f.Message)
+		c.idleHostGone(now, h, f)
 	case c.active():
 		c.failIn(now, f, where)
 	}

@@ -86,7 +86,9 @@ type jobNeed struct {
 	id   graph.JobID
 	info *rpcpb.JobInfo
 	need int
-	has  int
+	// least is without how many slots it can't run.
+	least int
+	has   int
 	// avoid holds TaskManagers that refused the job, until when, and refusal what the last one said.
 	avoid   map[string]int64
 	refusal string
@@ -157,8 +159,8 @@ func (c *core) take() []action {
 	return a
 }
 
-// declare is a job's need in slots; 0 keeps what it has and asks for no more.
-func (c *core) declare(now int64, info *rpcpb.JobInfo, slots int) {
+// declare is a job's need in slots, and what it can't run without; 0 keeps what it has and asks for no more.
+func (c *core) declare(now int64, info *rpcpb.JobInfo, slots, least int) {
 	id := info.GetGraph().ID()
 	j := c.byJob[id]
 	if j == nil {
@@ -166,8 +168,10 @@ func (c *core) declare(now int64, info *rpcpb.JobInfo, slots int) {
 		c.byJob[id] = j
 		c.jobs = append(c.jobs, j)
 	}
-	j.info, j.need = info, slots
-	j.impossible = !c.static && slots > c.maxSlots
+	j.info, j.need, j.least = info, slots, least
+	if j.impossible = !c.static && least > c.maxSlots; !j.impossible && !c.static {
+		j.need = min(slots, c.maxSlots)
+	}
 	c.reconcile(now)
 }
 

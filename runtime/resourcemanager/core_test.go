@@ -57,7 +57,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		s.c.driverStarted(s.now)
 	case "declare":
 		job := jobOf(text("job", ""))
-		s.c.declare(s.now, &rpcpb.JobInfo{Graph: &graph.JobGraph{JobId: job[:]}}, number("slots", 0))
+		s.c.declare(s.now, &rpcpb.JobInfo{Graph: &graph.JobGraph{JobId: job[:]}}, number("slots", 0), number("least", number("slots", 0)))
 	case "release":
 		s.c.release(s.now, jobOf(text("job", "")), "ended")
 	case "return":

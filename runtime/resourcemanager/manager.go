@@ -206,9 +206,11 @@ func (m *ResourceManager) Deregister(ctx context.Context, status FinalStatus, di
 	}
 }
 
-// Declare says how many slots a job needs in all; absolute. 0 keeps what the job has and asks for no more.
-func (m *ResourceManager) Declare(job *rpcpb.JobInfo, slots int) {
-	m.box.Post(func(c *core, now int64) { c.declare(now, job, slots) })
+// Declare says how many slots a job wants in all, and without how many it can't run; absolute. 0 keeps what the job has and
+// asks for no more. Beyond slotmanager.number-of-slots.max there are none, which is a fatal shortage only if the job can't run
+// without.
+func (m *ResourceManager) Declare(job *rpcpb.JobInfo, slots, least int) {
+	m.box.Post(func(c *core, now int64) { c.declare(now, job, slots, least) })
 }
 
 // Release ends a job on all TaskManagers: its task hosts are shut down and its slots freed.

@@ -76,7 +76,7 @@ func TestDriverStartsSlowly(t *testing.T) {
 			t.Fatal(err)
 		}
 		id := graph.NewJobID()
-		m.Declare(&rpcpb.JobInfo{Graph: &graph.JobGraph{JobId: id[:]}}, 3)
+		m.Declare(&rpcpb.JobInfo{Graph: &graph.JobGraph{JobId: id[:]}}, 3, 3)
 		m.Disconnected("left", errors.New("connection reset"))
 		synctest.Wait()
 		if len(d.calls) != 0 {

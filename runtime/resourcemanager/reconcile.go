@@ -149,7 +149,7 @@ func (c *core) explain(now int64, j *jobNeed) {
 	switch {
 	case j.impossible:
 		why = fmt.Sprintf("the job needs %d slots and the cluster may have at most %d; lower the parallelism or raise slotmanager.number-of-slots.max",
-			j.need, c.maxSlots)
+			j.least, c.maxSlots)
 	case j.missing() > 0:
 		why = c.shortage(now, j)
 	}

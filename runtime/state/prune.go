@@ -2,30 +2,21 @@ package state
 
 import "github.com/weftstream/weft/operator"
 
-// Cached yields the keys that are in memory, of a table without a Space all. The table must not be changed meanwhile, nor
-// the values.
-func (t *Table[K, V]) Cached(yield func(hash uint32, k *K, v *V) bool) {
-	for i := range t.groups {
-		slots := t.groups[i].slots
-		for j := range slots {
-			if s := &slots[j]; s.used && !yield(s.hash, &s.key, &s.val) {
-				return
-			}
-		}
-	}
-}
-
-// Prune removes the keys that are in the store and not in memory for which drop, given the encoding of the value, says so.
-// It brings none of them into memory.
-func (t *Table[K, V]) Prune(drop func(value []byte) bool) {
-	for i := range t.groups {
-		if g := &t.groups[i]; g.stored {
-			if err := t.pruneGroup(i, g, drop); err != nil {
+// Prune removes keys that are in the store and not in memory for which drop, given the encoding of the value, says so: those
+// of one key group, the next from *group on. It says whether it has come to the end; then *group is 0 again. It brings
+// nothing into memory.
+func (t *Table[K, V]) Prune(group *int, drop func(value []byte) bool) (end bool) {
+	for ; *group < len(t.groups); *group++ {
+		if g := &t.groups[*group]; g.stored {
+			if err := t.pruneGroup(*group, g, drop); err != nil {
 				t.spill.space.fail(err)
-				return
 			}
+			*group++
+			return false
 		}
 	}
+	*group = 0
+	return true
 }
 
 func (t *Table[K, V]) pruneGroup(i int, g *group[K, V], drop func(value []byte) bool) error {

@@ -192,6 +192,43 @@ func (t *Table[K, V]) Clear() {
 	t.n = 0
 }
 
+// Cursor is a place in a walk through a Table. The zero value is the beginning.
+type Cursor struct {
+	group int
+	size  int // of the group's slots when it was begun; -1: it isn't begun
+	left  int // slots that are still to be looked at
+}
+
+// Walk goes on from c, looks at not many more than n places, and yields the keys there, of a table before a store those in
+// memory. It says whether it has come to the
+// end; then c is at the beginning again. The values, and the table during a call, must not be changed. Between two calls it
+// may be: a key that was there all the time is yielded once, or sometimes twice, but one whose place moved because another
+// was deleted may, rarely, be left to the next walk. What a view shares is not copied.
+func (t *Table[K, V]) Walk(c *Cursor, n int, yield func(hash uint32, k K, v V)) (end bool) {
+	for ; n > 0 && c.group < len(t.groups); n-- {
+		slots := t.groups[c.group].slots
+		if c.size != len(slots) { // or it has grown since, and everything is elsewhere
+			c.size, c.left = len(slots), len(slots)
+		}
+		// Downwards, since a deletion moves keys down: into what is still to be looked at, unless they move across the end.
+		for ; c.left > 0 && n > 0; n-- {
+			c.left--
+			if s := &slots[c.left]; s.used {
+				yield(s.hash, s.key, s.val)
+			}
+		}
+		if c.left == 0 {
+			c.group++
+			c.size = -1
+		}
+	}
+	if c.group < len(t.groups) {
+		return false
+	}
+	*c = Cursor{}
+	return true
+}
+
 // All yields every key, in the order of key groups. The table must not be changed meanwhile; the values may be.
 func (t *Table[K, V]) All(yield func(hash uint32, k *K, v *V) bool) {
 	for i := range t.groups {

@@ -106,3 +106,71 @@ func BenchmarkAt(b *testing.B) {
 		})
 	}
 }
+
+// TestWalk: a walk in pieces yields every key that was there all the time, whatever is added meanwhile, and looks at few
+// places in a call.
+func TestWalk(t *testing.T) {
+	for name, hash := range map[string]func(int) uint32{"spread": spread, "same group": func(k int) uint32 { return uint32(k) },
+		"wrapping": func(k int) uint32 { return 0xfffffff0 + uint32(k%32) }} {
+		t.Run(name, func(t *testing.T) {
+			seed := rand.Uint64()
+			t.Logf("seed %d", seed)
+			r := rand.New(rand.NewPCG(seed, 1))
+			table := NewTable[int, int](Range{0, 16, 16}, nil)
+			next := 0
+			add := func(n int) {
+				for range n {
+					v, _ := table.At(hash(next), next)
+					*v = next
+					next++
+				}
+			}
+			add(500)
+			var c Cursor
+			for walk := range 8 {
+				old, seen := next, map[int]int{}
+				if walk == 4 {
+					f := table.Snapshot() // what a view has is walked through, too
+					defer f.Release()
+				}
+				calls := 0
+				for end := false; !end; calls++ {
+					n := 0
+					end = table.Walk(&c, 10, func(h uint32, k, v int) {
+						if n++; h != hash(k) || v != k {
+							t.Fatalf("key %d has hash %d and value %d", k, h, v)
+						}
+						seen[k]++
+					})
+					if n > 10 {
+						t.Fatalf("%d keys in a call", n)
+					}
+					if r.IntN(4) == 0 {
+						add(r.IntN(8))
+					}
+				}
+				for k := range old {
+					if seen[k] == 0 {
+						t.Fatalf("walk %d left key %d out, of %d", walk, k, old)
+					}
+				}
+				if c != (Cursor{}) || calls > 4*next {
+					t.Fatalf("after %d calls the cursor is %+v", calls, c)
+				}
+			}
+			// With deletions between, all that is looked for is gone after some walks.
+			for walk := 0; table.Len() > 0; walk++ {
+				if walk == 5 {
+					t.Fatalf("%d keys are left after %d walks", table.Len(), walk)
+				}
+				for end := false; !end; {
+					var dead []int
+					end = table.Walk(&c, 10, func(_ uint32, k, _ int) { dead = append(dead, k) })
+					for _, k := range dead {
+						table.Delete(hash(k), k)
+					}
+				}
+			}
+		})
+	}
+}

@@ -2,6 +2,7 @@ package task
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/operator"
@@ -62,8 +63,9 @@ func (t *Task) make(i int) error {
 	op, err := l.node.Factory(&operator.Env{
 		Job: t.job.Graph.ID().String(), JobName: t.job.Graph.GetName(), ID: id, Name: l.node.Name,
 		Subtask: int(t.ID().GetSubtask()), Parallelism: int(t.vertex.GetParallelism()), MaxParallelism: int(t.vertex.GetMaxParallelism()),
-		Attempt: int(t.ID().GetAttempt()), BatchSize: t.batchSize(), Store: t.job.Store, Runtime: l.rt,
-		Log: t.log.With("operator", l.node.Name),
+		Epoch: t.job.Epoch, Attempt: int(t.ID().GetAttempt()), BatchSize: t.batchSize(), Store: t.job.Store, Runtime: l.rt,
+		WatermarkInterval: (t.job.Settings.WatermarkInterval + time.Millisecond - 1).Milliseconds(),
+		Log:               t.log.With("operator", l.node.Name),
 	})
 	if err != nil {
 		return t.blame(i, fmt.Errorf("open the operator: %w", err))

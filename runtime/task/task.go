@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/weftstream/weft/filesystem"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
@@ -27,6 +29,8 @@ type Settings struct {
 	// BufferTimeout is how long records may wait in a partial batch: 0 sends what there is after every batch of input,
 	// below 0 only full batches are sent (execution.buffer-timeout.enabled: false).
 	BufferTimeout time.Duration
+	// WatermarkInterval is how often operators are to make watermarks that don't follow from records; 0: never.
+	WatermarkInterval time.Duration
 	// Checkpoints says that the job takes checkpoints, so that a subtask that ends leaves its state.
 	Checkpoints bool
 	// AtLeastOnce says that barriers are counted and hold nothing back: a checkpoint may hold records that came behind its
@@ -49,6 +53,8 @@ type Job struct {
 	Exchange *network.Exchange
 	// Resource is the resource id of the host's TaskManager.
 	Resource string
+	// Epoch is the JobManager's.
+	Epoch    uint64
 	Settings Settings
 	// Store is where keyed state goes that doesn't fit into memory; nil for the hashmap backend.
 	Store operator.StateStore
@@ -121,6 +127,10 @@ func New(job *Job, spec *linkpb.Task, host Host) (*Task, error) {
 	}
 	if vertex == nil {
 		return nil, fmt.Errorf("deploy a subtask of vertex %x: the job has no such vertex", spec.GetId().GetVertex())
+	}
+	if n := spec.GetParallelism(); n != 0 && n != vertex.GetParallelism() { // the job was rescaled since the host began
+		vertex = proto.CloneOf(vertex)
+		vertex.Parallelism = n
 	}
 	t := &Task{job: job, host: host, spec: spec, vertex: vertex, waker: network.NewWaker(), current: -1, blamed: -1,
 		log: job.Log.With("vertex", vertex.GetName(), "subtask", spec.GetId().GetSubtask(), "attempt", spec.GetId().GetAttempt())}

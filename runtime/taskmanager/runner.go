@@ -75,7 +75,7 @@ func (r *runner) start(ctx context.Context) (Host, error) {
 	spec := HostSpec{
 		JobID: r.job, JobName: r.info.GetGraph().GetName(), Limits: r.limits,
 		Start: &linkpb.HostStart{Graph: r.info.GetGraph(), Config: r.info.GetConfig(), ResourceId: c.ResourceID,
-			DataAddress: c.DataAddress, JobKey: r.info.GetJobKey()},
+			DataAddress: c.DataAddress, JobKey: r.info.GetJobKey(), Epoch: r.info.GetEpoch()},
 	}
 	if a := r.info.GetGraph().GetArtifact(); a != nil && c.Artifacts != nil {
 		path, err := c.Artifacts.Fetch(ctx, a, r.s.conn.Artifact)

@@ -144,13 +144,17 @@ func TestAgainstModel(t *testing.T) {
 					results <- result{got, want, err}
 				}()
 			case op < 12:
-				table.Prune(func(value []byte) bool { return value[0]%16 == 3 })
-				table.Cached(func(_ uint32, k *int, v *[]int) bool {
-					if (*v)[0] != model[*k] {
-						t.Fatalf("step %d: key %d in memory is %d, want %d", i, *k, (*v)[0], model[*k])
-					}
-					return true
-				})
+				for group, end := 0, false; !end; {
+					end = table.Prune(&group, func(value []byte) bool { return value[0]%16 == 3 })
+				}
+				var c state.Cursor
+				for end := false; !end; {
+					end = table.Walk(&c, 100, func(_ uint32, k int, v []int) {
+						if v[0] != model[k] {
+							t.Fatalf("step %d: key %d in memory is %d, want %d", i, k, v[0], model[k])
+						}
+					})
+				}
 				for k, v := range model {
 					switch p := table.Peek(hash(k), k); {
 					case p == nil && v%16 != 3:

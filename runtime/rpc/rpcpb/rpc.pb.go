@@ -888,6 +888,7 @@ type JobInfo struct {
 	Graph         *graph.JobGraph        `protobuf:"bytes,1,opt,name=graph,proto3" json:"graph,omitempty"`
 	Config        map[string]string      `protobuf:"bytes,2,rep,name=config,proto3" json:"config,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // the job's effective configuration
 	JobKey        []byte                 `protobuf:"bytes,3,opt,name=job_key,json=jobKey,proto3" json:"job_key,omitempty"`
+	Epoch         uint64                 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"` // of the JobManager
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -941,6 +942,13 @@ func (x *JobInfo) GetJobKey() []byte {
 		return x.JobKey
 	}
 	return nil
+}
+
+func (x *JobInfo) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
 }
 
 type SlotOffer struct {
@@ -1446,11 +1454,12 @@ const file_runtime_rpc_rpcpb_rpc_proto_rawDesc = "" +
 	"\n" +
 	"allocation\x18\x02 \x01(\fR\n" +
 	"allocation\x12#\n" +
-	"\x03job\x18\x03 \x01(\v2\x11.weft.rpc.JobInfoR\x03job\"\xc0\x01\n" +
+	"\x03job\x18\x03 \x01(\v2\x11.weft.rpc.JobInfoR\x03job\"\xd6\x01\n" +
 	"\aJobInfo\x12*\n" +
 	"\x05graph\x18\x01 \x01(\v2\x14.weft.graph.JobGraphR\x05graph\x125\n" +
 	"\x06config\x18\x02 \x03(\v2\x1d.weft.rpc.JobInfo.ConfigEntryR\x06config\x12\x17\n" +
-	"\ajob_key\x18\x03 \x01(\fR\x06jobKey\x1a9\n" +
+	"\ajob_key\x18\x03 \x01(\fR\x06jobKey\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\x1a9\n" +
 	"\vConfigEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"V\n" +

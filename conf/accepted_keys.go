@@ -225,11 +225,11 @@ var acceptedGroups = []group{
 		external-resource.<resource_name>.yarn.config-key
 		external-resources
 	`},
-	{"this version keeps no local copies of checkpoints", `
+	{"a TaskManager keeps local copies of state in its working directory", `
 		execution.checkpointing.local-backup.dirs
-		execution.checkpointing.local-backup.enabled execution.state-recovery.from-local state.backend.local-recovery
+	`},
+	{"a job is restored from a whole checkpoint in this version", `
 		execution.state-recovery.approximate-local-recovery
-		execution.state-recovery.from-local state.backend.local-recovery
 	`},
 	{"this version has no such choice for checkpoints", `
 		execution.checkpointing.cleaner.parallel-mode state.checkpoint.cleaner.parallel-mode
@@ -312,7 +312,6 @@ var acceptedGroups = []group{
 		cluster.registration.max-timeout
 		cluster.services.shutdown-timeout
 		execution.program-config.enabled
-		execution.runtime-mode
 		fs.overwrite-files
 		heartbeat.rpc-failure-threshold
 		high-availability.jobmanager.port

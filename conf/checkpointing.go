@@ -56,6 +56,9 @@ var (
 	ExecutionCheckpointingCheckpointsAfterTasksFinish = boolOption("execution.checkpointing.checkpoints-after-tasks-finish",
 		"Whether checkpoints go on when some subtasks have finished.").or(true).
 		older("execution.checkpointing.checkpoints-after-tasks-finish.enabled").in(ScopeJob)
+	ExecutionCheckpointingLocalBackupEnabled = boolOption("execution.checkpointing.local-backup.enabled",
+		"Whether a TaskManager keeps a copy of the state that it writes for the latest checkpoint, in its working directory.").or(false).
+		older("execution.state-recovery.from-local", "state.backend.local-recovery").in(ScopeJob)
 	StateBackendType = textOption("state.backend.type",
 		"State backend: hashmap keeps state in memory; pebble keeps on local disk what doesn't fit (the application imports statebackend/pebble).").
 		or("hashmap").older("state.backend").in(ScopeJob)

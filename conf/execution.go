@@ -30,7 +30,8 @@ var (
 	ExecutionShutdownOnApplicationFinish = boolOption("execution.shutdown-on-application-finish",
 		"Whether an application cluster ends when the application and its jobs have ended.").or(true)
 	ExecutionRuntimeMode = enumOption("execution.runtime-mode",
-		"How a bounded job is executed.", "STREAMING", "BATCH", "AUTOMATIC").or("STREAMING").in(ScopeJob)
+		"How a job is executed. BATCH is for jobs whose sources all end: time doesn't advance before the end of the input, so that nothing is late and each result comes once, and no checkpoints are taken. AUTOMATIC is BATCH for such jobs and STREAMING for others.",
+		"STREAMING", "BATCH", "AUTOMATIC").or("STREAMING").in(ScopeJob)
 	ExecutionBufferTimeoutEnabled = boolOption("execution.buffer-timeout.enabled",
 		"Whether buffers that are not full are sent after a time.").or(true).in(ScopeJob)
 	ExecutionBufferTimeoutInterval = durationOption("execution.buffer-timeout.interval",
@@ -44,10 +45,24 @@ var (
 	ExecutionStateRecoveryIgnoreUnclaimedState = boolOption("execution.state-recovery.ignore-unclaimed-state",
 		"Whether state that no operator of the job claims is left out.").or(false).
 		older("execution.savepoint.ignore-unclaimed-state").in(ScopeJob)
+	ExecutionStateRecoveryFromLocal = boolOption("execution.state-recovery.from-local",
+		"Whether a subtask that starts again on the TaskManager where it was reads its state from the copy there; execution.checkpointing.local-backup.enabled is then on unless it is set.").or(false).
+		older("state.backend.local-recovery").in(ScopeJob)
 	ExecutionStateRecoveryClaimMode = enumOption("execution.state-recovery.claim-mode",
 		"Who owns the savepoint or checkpoint that a job starts from: its user (NO_CLAIM; LEGACY means the same), or the job, which removes it once newer checkpoints have superseded it (CLAIM).", "NO_CLAIM", "CLAIM", "LEGACY").or("NO_CLAIM").
 		older("execution.savepoint-restore-mode").in(ScopeJob)
 )
+
+// Batch says whether c has a job executed as a batch; bounded says that all its sources end.
+func Batch(c Configuration, bounded bool) bool {
+	switch Get(c, ExecutionRuntimeMode) {
+	case "BATCH":
+		return true
+	case "AUTOMATIC":
+		return bounded
+	}
+	return false
+}
 
 // Options of restart strategies.
 var (

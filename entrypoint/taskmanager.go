@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"syscall"
 
@@ -89,6 +90,7 @@ func taskManagerConfig(p TaskManagerProvider, b conf.TaskManagerBudget, data net
 		Starter:    starter, Artifacts: executables{fetcher, p.ArtifactDir()},
 		Slots: b.Slots, SlotMemory: int64(b.Slot.Total), CPU: cpu, PhysicalMemory: physicalMemory(),
 		Data: data, DataAddress: advertised(p.Host(), data), LogDir: p.LogDir(),
+		LocalStateDir:       filepath.Join(p.TempDir(), "local-state"),
 		RegistrationTimeout: conf.Get(c, conf.TaskManagerRegistrationTimeout),
 		// A job's first slots wait here until the last one has come.
 		SlotTimeout:      max(conf.Get(c, conf.TaskManagerSlotTimeout), conf.Get(c, conf.SlotRequestTimeout)),

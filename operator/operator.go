@@ -132,6 +132,10 @@ type Env struct {
 	BatchSize int
 	// WatermarkInterval is pipeline.auto-watermark-interval in milliseconds; 0: never.
 	WatermarkInterval int64
+	// Batch says that the job is executed as a batch: the only watermark is the one at the end of the input, before which
+	// nothing is emitted for the sake of time alone. WakeAt has no effect; what waits for a processing time is due with
+	// that watermark.
+	Batch bool
 	// Log has job, operator and subtask bound.
 	Log *slog.Logger
 	// Store is where keyed state goes that doesn't fit into memory; nil where it must fit, and for coordinators.
@@ -152,7 +156,8 @@ type Runtime interface {
 	Output(tag string) Input
 	// Now is the processing time in Unix milliseconds.
 	Now() int64
-	// WakeAt asks for Operator.ProcessingTime at or after t; an earlier t replaces a later one.
+	// WakeAt asks for Operator.ProcessingTime at or after t; an earlier t replaces a later one. In a batch (Env.Batch) it
+	// does nothing.
 	WakeAt(t int64)
 	// Wake ends the wait of Source.Poll; safe for concurrent use.
 	Wake()

@@ -207,6 +207,9 @@ func prepare[P any](d *Driver, j *Job[P], key string, p P) (*submission, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := checkMode(c, sg); err != nil {
+		return nil, fmt.Errorf("build job %q: %w", j.name, err)
+	}
 	g, err := graph.JobGraphOf(sg, d.graphOptions(c))
 	if err != nil {
 		return nil, fmt.Errorf("build job %q: %w", j.name, err)
@@ -235,6 +238,24 @@ func (d *Driver) linksBackend(own map[string]string) error {
 	}
 	_, err = state.BackendOf(conf.StateBackendType.Key(), conf.Get(c, conf.StateBackendType))
 	return err
+}
+
+// checkMode says why a job can't be executed in the way that execution.runtime-mode asks for.
+func checkMode(c conf.Configuration, sg *graph.StreamGraph) error {
+	bounded := true
+	for _, n := range sg.Nodes {
+		if !n.Source || n.Bounded {
+			continue
+		}
+		bounded = false
+		if conf.Get(c, conf.ExecutionRuntimeMode) == "BATCH" {
+			return fmt.Errorf("%s: %s never ends, and execution.runtime-mode is BATCH: use a bounded source, or STREAMING or AUTOMATIC", n.At, n.Name)
+		}
+	}
+	if path := conf.Get(c, conf.ExecutionStateRecoveryPath); path != "" && conf.Batch(c, bounded) {
+		return fmt.Errorf("a batch starts from nothing, and execution.state-recovery.path names %s: use execution.runtime-mode STREAMING to start from a savepoint", path)
+	}
+	return nil
 }
 
 // merged is set with the settings of the program itself above it.

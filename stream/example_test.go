@@ -86,3 +86,28 @@ func ExampleAggregate() {
 	// a from 0 s: mean of 3 readings is 20
 	// a from 60 s: mean of 1 readings is 7
 }
+
+// Where a source's records tell their time, the source gets it with From: each of its splits has a watermark of its own.
+func ExampleEventTime() {
+	results := streamtest.Collect[string]()
+	job := stream.Define("example-event-time", func(env *stream.Env, _ struct{}) error {
+		source := streamtest.From(sample{"a", 10, 1_000}, sample{"a", 7, 61_000}, sample{"a", 20, 59_000})
+		readings := stream.From(env, source, stream.EventTime(func(r sample) stream.Time { return r.At },
+			stream.OutOfOrder(5*time.Second), stream.Idle(time.Minute)))
+		stream.KeyBy(readings, func(r sample) string { return r.Sensor }).
+			Window(stream.Tumbling(time.Minute)).
+			Reduce(func(a, b sample) sample { a.Value += b.Value; return a }).
+			To(streamtest.Collect[sample]())
+		stream.Map(readings, func(r sample) string { return fmt.Sprint(r.Sensor, r.Value) }).To(results)
+		return nil
+	})
+
+	driver := stream.NewLocalDriver(stream.LocalOptions{})
+	defer driver.Close()
+	if _, err := job.Run(context.Background(), driver, struct{}{}); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(slices.Sorted(slices.Values(results.Records())))
+	// Output:
+	// [a10 a20 a7]
+}

@@ -1,6 +1,31 @@
 package stream
 
-import "iter"
+import (
+	"iter"
+	"time"
+)
+
+// JoinOption changes a Join or a CoGroup.
+type JoinOption struct {
+	late     bool
+	lateness time.Duration
+}
+
+// JoinLateness keeps the windows of a Join or CoGroup for d of event time after they have fired: a late record fires its
+// window again at once, with everything that is in it. Default 0. What comes later still is dropped and counted
+// (numLateRecordsDropped).
+func JoinLateness(d time.Duration) JoinOption { return JoinOption{late: true, lateness: d} }
+
+// joinWindow is the window of a join with its options.
+func joinWindow[K comparable, L, R any](s Keyed[K, either[L, R]], in Assigner, options []JoinOption) Windowed[K, either[L, R]] {
+	w := s.Window(in)
+	for _, o := range options {
+		if o.late {
+			w = w.AllowedLateness(o.lateness)
+		}
+	}
+	return w
+}
 
 // either is a record of one of the two sides of a join.
 type either[L, R any] struct {
@@ -29,8 +54,9 @@ func eitherOf[L, R any](l Stream[L], r Stream[R], name string) Stream[either[L, 
 }
 
 // Join pairs the records of two streams that have the same key and are in the same window, every left one with every right
-// one. Results have the last time of the window. Both sides are kept until the window fires.
-func Join[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], in Assigner, f func(L, R) O) Stream[O] {
+// one. Results have the last time of the window. Both sides are kept until the window fires, and as long as JoinLateness
+// says. Late records are dropped and counted (numLateRecordsDropped).
+func Join[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], in Assigner, f func(L, R) O, options ...JoinOption) Stream[O] {
 	at := caller()
 	e := l.in.env.check(at, "Join")
 	if f == nil {
@@ -40,7 +66,7 @@ func Join[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], in Assigner, 
 		e.fail(at, "Join with a stream of another Env: a job is one graph")
 		return Stream[O]{env: e, typ: typeOf[O](e, at)}
 	}
-	joined := Apply(sides(l, r, "Join").Window(in), func(_ Pane[K], in iter.Seq[either[L, R]], emit func(O)) {
+	joined := Apply(joinWindow(sides(l, r, "Join"), in, options), func(_ Pane[K], in iter.Seq[either[L, R]], emit func(O)) {
 		for a := range in {
 			if a.Right {
 				continue
@@ -58,8 +84,9 @@ func Join[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], in Assigner, 
 
 // CoGroup calls f for every key and window in which at least one of two streams has a record, with those of both, each in
 // the order in which they came. Results have the last time of the window. f calls emit only before it returns; left and
-// right may be ranged over again and again until then. Both sides are kept until the window fires.
-func CoGroup[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], in Assigner, f func(p Pane[K], left iter.Seq[L], right iter.Seq[R], emit func(O))) Stream[O] {
+// right may be ranged over again and again until then. Both sides are kept until the window fires, and as long as
+// JoinLateness says. Late records are dropped and counted (numLateRecordsDropped).
+func CoGroup[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], in Assigner, f func(p Pane[K], left iter.Seq[L], right iter.Seq[R], emit func(O)), options ...JoinOption) Stream[O] {
 	at := caller()
 	e := l.in.env.check(at, "CoGroup")
 	if f == nil {
@@ -69,7 +96,7 @@ func CoGroup[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], in Assigne
 		e.fail(at, "CoGroup with a stream of another Env: a job is one graph")
 		return Stream[O]{env: e, typ: typeOf[O](e, at)}
 	}
-	grouped := Apply(sides(l, r, "CoGroup").Window(in), func(p Pane[K], in iter.Seq[either[L, R]], emit func(O)) {
+	grouped := Apply(joinWindow(sides(l, r, "CoGroup"), in, options), func(p Pane[K], in iter.Seq[either[L, R]], emit func(O)) {
 		f(p, func(yield func(L) bool) {
 			for v := range in {
 				if !v.Right && !yield(v.L) {

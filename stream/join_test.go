@@ -263,3 +263,99 @@ func (c collectTexts) Batch(b operator.Batch) error {
 }
 func (c collectTexts) Watermark(int64) error { return nil }
 func (c collectTexts) End() error            { return nil }
+
+// Windows of a join that are late fire again with all that they hold, and what is later still is counted.
+func TestLateRecordsOfAJoin(t *testing.T) {
+	const size, lateness = 1000, 700
+	type pair = either[rec, rec]
+	type pane struct{ key, end int64 }
+	for _, grouped := range []bool{false, true} {
+		build := func(env *Env) *graph.Node {
+			k := KeyBy(From(env, fakeSource[rec]{}), byKey)
+			if grouped {
+				return CoGroup(k, k, Tumbling(size*time.Millisecond), func(_ Pane[int64], l, r iter.Seq[rec], emit func(string)) {
+					for a := range l {
+						for b := range r {
+							emit(fmt.Sprint(a, b))
+						}
+					}
+				}, JoinLateness(lateness*time.Millisecond)).named
+			}
+			return Join(k, k, Tumbling(size*time.Millisecond), func(l, r rec) string { return fmt.Sprint(l, r) }, JoinLateness(lateness*time.Millisecond)).named
+		}
+		left, right := map[pane][]rec{}, map[pane][]rec{}
+		var want []string
+		fire := func(p pane) {
+			for _, a := range left[p] {
+				for _, b := range right[p] {
+					want = append(want, ": "+fmt.Sprint(a, b)+fmt.Sprint(" @ ", p.end-1))
+				}
+			}
+		}
+		mark, dropped, again := operator.NoWatermark, int64(0), 0
+		fired := map[pane]bool{}
+		advance := func(to int64) {
+			mark = to
+			for _, side := range []map[pane][]rec{left, right} {
+				for p := range side {
+					if p.end-1 <= to && !fired[p] {
+						fired[p] = true
+						fire(p)
+					}
+				}
+			}
+		}
+		var steps []rigStep
+		for i, s := range rigSteps(randomSteps(8, 1500, 5, 3000)) {
+			r, ok := s.rec.(rec)
+			if !ok {
+				advance(s.ts)
+				steps = append(steps, s)
+				continue
+			}
+			v := pair{L: r}
+			side := left
+			if i%2 != 0 {
+				v, side = pair{Right: true, R: r}, right
+			}
+			s.rec = v
+			steps = append(steps, s)
+			p := pane{r.Key, s.ts - (s.ts%size+size)%size + size}
+			if p.end-1+lateness <= mark {
+				dropped++
+				continue
+			}
+			side[p] = append(side[p], r)
+			if p.end-1 <= mark {
+				fired[p] = true
+				again++
+				fire(p)
+			}
+		}
+		advance(operator.MaxWatermark)
+		if dropped == 0 || again == 0 {
+			t.Fatalf("%d dropped, %d fired again: the input shows nothing", dropped, again)
+		}
+		g := newRig(t, build, []rigInput{rigKeyed(func(p pair) int64 { return p.L.Key + p.R.Key })}, nil, 1)
+		g.size = 1 // a watermark is behind what came before it
+		g.play(steps)
+		got := g.end()
+		slices.Sort(got)
+		slices.Sort(want)
+		sameTexts(t, 0, got, want)
+		if n := g.rts[0].Counter("numLateRecordsDropped").Value(); n != dropped {
+			t.Errorf("grouped %v: %d records are counted as late, want %d", grouped, n, dropped)
+		}
+	}
+}
+
+func TestJoinLatenessMistakes(t *testing.T) {
+	for _, in := range []Assigner{AtEnd(), Tumbling(time.Second).ProcessingTime()} {
+		env := newEnv("test", nil)
+		k := KeyBy(From(env, fakeSource[rec]{}), byKey)
+		Join(k, k, in, func(l, r rec) string { return "" }, JoinLateness(time.Second))
+		if err := env.g.Check(); err == nil || !strings.Contains(err.Error(), "join_test.go") {
+			t.Errorf("%v: %v", in, err)
+		}
+	}
+}

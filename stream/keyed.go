@@ -62,7 +62,9 @@ func groupsOf(env *operator.Env) state.Range {
 	return state.Range{From: from, To: to, Max: env.MaxParallelism}
 }
 
-// Reduce combines every record with the result so far of its key and emits the new result: one record for each.
+// Reduce combines every record with the result so far of its key and emits the new result: one record for each. In a batch
+// (execution.runtime-mode) it emits the last result of each key at the end of the input, with the event time of the key's
+// last record.
 func (s Keyed[K, T]) Reduce(f func(a, b T) T) Stream[T] {
 	at := caller()
 	e := s.in.env.check(at, "Reduce")
@@ -72,6 +74,12 @@ func (s Keyed[K, T]) Reduce(f func(a, b T) T) Stream[T] {
 	typ := s.in.typ
 	n := e.node(at, "reduce", "Keyed Reduce", asType(typ), func(env *operator.Env) (operator.Operator, error) {
 		pairs, err := newPairCodec[K, T](rollingState, s.kt)
+		if env.Batch {
+			if err != nil {
+				return nil, err
+			}
+			return newRollingBatch(env, s, reduceFold(f, typ), pairs)
+		}
 		table, space := newTable(groupsOf(env), cloneOf(s.kt), copierOf(typ)), state.NewSpace(env.Store)
 		table.Spill(space, formatOf(s.kt, typ))
 		return &rolling[K, T]{forward: forwardTo(env), name: env.Name, key: s.key, fold: reduceFold(f, typ), groups: groupsOf(env), pairs: pairs,

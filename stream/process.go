@@ -89,6 +89,7 @@ type processor[K comparable, O any] struct {
 	sweeper sweeper[K]
 
 	event, processing timers[K]
+	closing           bool // the last timers run, and no more are taken
 }
 
 // timers are a heap, and the set of what is in it.
@@ -109,7 +110,13 @@ func newProcessor[K comparable, O any](env *operator.Env, e *Env, n *graph.Node,
 	p.event.heap.list.views, p.processing.heap.list.views = &p.ks.views, &p.ks.views
 	p.rt.state = p.ks
 	p.ctx.p, p.ctx.keyed = &p.core, p
-	p.due = func() error { return p.runTimers(&p.event, p.mark) }
+	p.due = func() error {
+		if err := p.runTimers(&p.event, p.mark); err != nil || !env.Batch || p.mark != operator.MaxWatermark {
+			return err
+		}
+		p.closing = true
+		return p.runTimers(&p.processing, operator.MaxWatermark)
+	}
 	p.keys = state.NewTable[K, int32](groupsOf(env), cloneOf(kt))
 	p.space = state.NewSpace(env.Store)
 	p.keys.Spill(p.space, p.format())
@@ -164,6 +171,9 @@ func (p *processor[K, O]) setTimer(to *timers[K], at Time) {
 	if p.onTimer == nil {
 		p.fail(fmt.Errorf("%q set a timer but its function has no OnTimer method with this signature: OnTimer(*stream.Context[%s, %s], stream.Time) error",
 			p.env.Name, typeName[K](), typeName[O]()))
+		return
+	}
+	if p.closing {
 		return
 	}
 	id := timerKey[K]{int64(at), p.ctx.key}

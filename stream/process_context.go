@@ -41,7 +41,8 @@ func (c *Context[K, O]) EventTimer(t Time) {
 }
 
 // ProcessingTimer has OnTimer called for the current key at or soon after the processing time t. It is not called any
-// more when the input has ended. Where records have no key the job fails.
+// more when the input has ended, except in a batch (execution.runtime-mode), where it is called at the end of the input,
+// behind the timers of event time, and then sets no further timers. Where records have no key the job fails.
 func (c *Context[K, O]) ProcessingTimer(t Time) {
 	if c.canTime() {
 		c.keyed.setTimer(&c.keyed.processing, t)

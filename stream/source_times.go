@@ -52,6 +52,7 @@ type sourceTimes[T any] struct {
 	err        error // of a generator
 	mark       int64 // the source's watermark, which never goes back
 	asleep     bool  // nobody waits for this source
+	batch      bool  // the only watermark is that of the end
 	align      *sourceAlign
 
 	// For idleness: the processing time of the last Poll, the wait that it asked for, and the time on the tracker's clock
@@ -64,7 +65,10 @@ type sourceTimes[T any] struct {
 func (s *sourceSpec[T]) times(env *operator.Env, rt *Runtime, out *collector[T], r SourceReader[T]) (*sourceTimes[T], error) {
 	o := &sourceTimes[T]{env: env, out: out, at: s.at, late: s.late.Milliseconds(), idle: s.idle.Milliseconds(), mark: operator.NoWatermark, bare: -1}
 	o.tracker = SplitTracker{current: -1, emitted: func() int { return len(out.buf.V) }, limit: operator.MaxWatermark}
-	if s.open != nil {
+	if o.batch = env.Batch; o.batch {
+		o.idle = 0
+	}
+	if s.open != nil && !o.batch {
 		o.tracker.generator = func() Watermarks {
 			g := s.open(rt)
 			if g == nil {
@@ -77,7 +81,7 @@ func (s *sourceSpec[T]) times(env *operator.Env, rt *Runtime, out *collector[T],
 			env.Runtime.WakeAt(o.due)
 		}
 	}
-	if s.group != "" {
+	if s.group != "" && !o.batch {
 		o.align = &sourceAlign{drift: s.drift.Milliseconds(), every: s.every.Milliseconds(), told: operator.NoWatermark}
 		o.tracker.limit = operator.NoWatermark // until the coordinator has answered
 	}
@@ -197,6 +201,10 @@ func (s *splitTime) reach(t Time) bool {
 
 // after is called when what a Poll read has been emitted; wait is until the next one.
 func (o *sourceTimes[T]) after(wait time.Duration) (time.Duration, error) {
+	if o.batch {
+		o.tracker.release()
+		return wait, nil
+	}
 	if o.idle > 0 {
 		if next := time.Duration(o.tracker.doze(o.idle)) * time.Millisecond; next > 0 && wait > 0 {
 			wait = min(wait, next)

@@ -93,7 +93,11 @@ func (s Stream[T]) timestamps(line, what string, at func(T) Time, open func(rt *
 	}
 	n := e.node(line, "timestamps", "Timestamps/Watermarks", asType(s.typ), func(env *operator.Env) (operator.Operator, error) {
 		o := &timestamps[T]{forward: forwardTo(env), at: at, late: spec.late.Milliseconds(), idle: spec.idle.Milliseconds(),
-			high: operator.NoWatermark, mark: operator.NoWatermark}
+			high: operator.NoWatermark, mark: operator.NoWatermark, batch: env.Batch}
+		if o.batch {
+			o.idle = 0
+			return o, nil
+		}
 		if o.idle > 0 {
 			o.active = env.Runtime.Now()
 			env.Runtime.WakeAt(o.active + o.idle)
@@ -126,6 +130,7 @@ type timestamps[T any] struct {
 	high, mark int64
 	active     int64 // when the last records came, where that counts
 	asleep     bool  // nobody waits for this subtask
+	batch      bool  // the only watermark is that of the end
 	ts         []int64
 }
 
@@ -152,7 +157,7 @@ func (o *timestamps[T]) Batch(b operator.Batch) error {
 	if err := o.pass(v, ts); err != nil {
 		return err
 	}
-	if mark := high - o.late - 1; mark > o.mark && high > operator.NoWatermark+o.late {
+	if mark := high - o.late - 1; mark > o.mark && !o.batch && high > operator.NoWatermark+o.late {
 		o.mark = mark
 		return o.out.get().Watermark(mark)
 	}

@@ -190,6 +190,9 @@ func (o *alignedWindow[K, T, A, O]) add(start, end int64) *paneTable[K, A] {
 // Watermark fires the windows that are complete, in the order of their ends, and drops those that no record can join.
 func (o *alignedWindow[K, T, A, O]) Watermark(t int64) error {
 	if t == operator.IdleWatermark || o.proc {
+		if o.endsBatch(t) {
+			o.advance(t)
+		}
 		return o.passMark(t)
 	}
 	o.mark = t

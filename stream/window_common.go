@@ -88,6 +88,11 @@ func (b *windowBase[K, T, A, O]) wakeEvery() {
 	b.env.Runtime.WakeAt(b.every.next)
 }
 
+// endsBatch says that t ends the input of a batch: what waits for a processing time is due.
+func (b *windowBase[K, T, A, O]) endsBatch(t int64) bool {
+	return b.env.Batch && t == operator.MaxWatermark
+}
+
 // now is the processing time as the time of records. It never goes back behind what has fired.
 func (b *windowBase[K, T, A, O]) now() int64 { return max(b.env.Runtime.Now(), later(b.mark, 1)) }
 

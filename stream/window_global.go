@@ -210,7 +210,7 @@ func (o *globalWindow[K, T, A, O]) Watermark(t int64) error {
 		return o.passMark(t)
 	}
 	o.mark = t
-	if !o.every.proc && o.every.passed(t) {
+	if (!o.every.proc || o.endsBatch(t)) && o.every.passed(t) {
 		if t == operator.MaxWatermark {
 			t = operator.NoWatermark
 		}

@@ -181,6 +181,9 @@ func (o *sessionWindow[K, T, A, O]) wakeSessions() {
 // Watermark runs the timers up to t, in the order of their times.
 func (o *sessionWindow[K, T, A, O]) Watermark(t int64) error {
 	if t == operator.IdleWatermark || o.proc {
+		if o.endsBatch(t) {
+			o.advance(t)
+		}
 		return o.passMark(t)
 	}
 	o.mark = t

@@ -123,11 +123,12 @@ func (c *cluster) jobManager(name, address string, stop *step, config map[string
 	return c.start(assignment{Role: jobManager, Name: name, Address: address, Stop: stop, Job: c.job, Config: pairs})
 }
 
-func (c *cluster) taskManagers(of, address string, bound bool) {
+func (c *cluster) taskManagers(of, address string, bound bool) (all []*process) {
 	c.t.Helper()
 	for i := range parallelism {
-		c.start(assignment{Role: taskManager, Name: fmt.Sprintf("%s-tm%d", of, i+1), Address: address, Bound: bound})
+		all = append(all, c.start(assignment{Role: taskManager, Name: fmt.Sprintf("%s-tm%d", of, i+1), Address: address, Bound: bound}))
 	}
+	return all
 }
 
 // heard returns what a process has said with a word.

@@ -29,6 +29,7 @@ import (
 const (
 	logDir        = "log"
 	checkpointDir = "checkpoints"
+	localState    = "local-state" // in a TaskManager's
 )
 
 // end is what a JobManager says of its job.
@@ -78,9 +79,7 @@ func runJobManager(a *assignment, log *slog.Logger) (int, error) {
 	run := make(chan error, 1)
 	go func() { run <- m.Run(ctx) }()
 	e, err := job(ctx, a, m)
-	if err == nil {
-		m.RequestShutdown(resourcemanager.StatusSucceeded, "")
-	}
+	m.RequestShutdown(resourcemanager.StatusSucceeded, "")
 	if err := errors.Join(err, <-run); err != nil {
 		server.Close()
 		return exitFatal, err
@@ -203,7 +202,8 @@ func runTaskManager(a *assignment, log *slog.Logger) (int, error) {
 		return exitBroken, err
 	}
 	t, err := taskmanager.New(taskmanager.Config{ResourceID: a.Name, Hostname: "localhost", JobManager: &retrieval{a.path(a.Address), leaf},
-		Starter: starter, Artifacts: itself{}, Slots: 1, Data: data, DataAddress: data.Addr().String(), ExitOnDisconnect: a.Bound, Log: log})
+		Starter: starter, Artifacts: itself{}, Slots: 1, Data: data, DataAddress: data.Addr().String(), ExitOnDisconnect: a.Bound,
+		LocalStateDir: a.path(a.Name, localState), Log: log})
 	if err != nil {
 		return exitBroken, err
 	}

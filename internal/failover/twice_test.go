@@ -92,7 +92,7 @@ func work(trouble bool) params {
 func TestTwoJobManagers(t *testing.T) {
 	random := dice(t)
 	all := undisturbed(t)
-	sample := 7
+	sample := 6
 	if soak() {
 		sample = len(all)
 	}

@@ -1326,6 +1326,7 @@ type HostStart struct {
 	Processors    int32                  `protobuf:"varint,7,opt,name=processors,proto3" json:"processors,omitempty"`                                                                  // GOMAXPROCS; 0 = all
 	TempDir       string                 `protobuf:"bytes,8,opt,name=temp_dir,json=tempDir,proto3" json:"temp_dir,omitempty"`                                                          // the host's own directory, removed by the TaskManager
 	Epoch         uint64                 `protobuf:"varint,9,opt,name=epoch,proto3" json:"epoch,omitempty"`                                                                            // of the JobManager: a newer one's is higher
+	LocalStateDir string                 `protobuf:"bytes,10,opt,name=local_state_dir,json=localStateDir,proto3" json:"local_state_dir,omitempty"`                                     // for copies of state files; outlives the host, removed by the TaskManager; "": none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1421,6 +1422,13 @@ func (x *HostStart) GetEpoch() uint64 {
 		return x.Epoch
 	}
 	return 0
+}
+
+func (x *HostStart) GetLocalStateDir() string {
+	if x != nil {
+		return x.LocalStateDir
+	}
+	return ""
 }
 
 // HostLimits replaces HostStart's memory and processors when the job gets another slot on this TaskManager.
@@ -3822,7 +3830,7 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\tHostHello\x12,\n" +
 	"\aversion\x18\x01 \x01(\v2\x12.weft.link.VersionR\aversion\x12\x10\n" +
 	"\x03pid\x18\x02 \x01(\x05R\x03pid\x12\x1a\n" +
-	"\bplatform\x18\x03 \x01(\tR\bplatform\"\xf2\x02\n" +
+	"\bplatform\x18\x03 \x01(\tR\bplatform\"\x9a\x03\n" +
 	"\tHostStart\x12*\n" +
 	"\x05graph\x18\x01 \x01(\v2\x14.weft.graph.JobGraphR\x05graph\x128\n" +
 	"\x06config\x18\x02 \x03(\v2 .weft.link.HostStart.ConfigEntryR\x06config\x12\x1f\n" +
@@ -3835,7 +3843,9 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"processors\x18\a \x01(\x05R\n" +
 	"processors\x12\x19\n" +
 	"\btemp_dir\x18\b \x01(\tR\atempDir\x12\x14\n" +
-	"\x05epoch\x18\t \x01(\x04R\x05epoch\x1a9\n" +
+	"\x05epoch\x18\t \x01(\x04R\x05epoch\x12&\n" +
+	"\x0flocal_state_dir\x18\n" +
+	" \x01(\tR\rlocalStateDir\x1a9\n" +
 	"\vConfigEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"D\n" +

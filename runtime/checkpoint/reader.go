@@ -21,6 +21,7 @@ type Reader struct {
 	ctx   context.Context
 	files *filesystem.Set
 	task  *linkpb.TaskState
+	local *LocalCopies
 	open  map[int32]filesystem.File
 	data  []byte
 }
@@ -30,6 +31,9 @@ type Reader struct {
 func NewReader(ctx context.Context, files *filesystem.Set, task *linkpb.TaskState) *Reader {
 	return &Reader{ctx: ctx, files: files, task: task, open: map[int32]filesystem.File{}}
 }
+
+// Prefer has files read from their local copies, where there are; call it before the first Block.
+func (r *Reader) Prefer(l *LocalCopies) { r.local = l }
 
 // Operator is the state of one operator of the subtask.
 func (r *Reader) Operator(o *linkpb.OperatorState) operator.StateReader {
@@ -66,6 +70,15 @@ func (r *Reader) file(i int32) (filesystem.File, error) {
 		return f, nil
 	}
 	uri := r.task.GetFiles()[i]
+	if r.local != nil {
+		f, err := r.local.Open(uri)
+		if err == nil {
+			r.local.log.Info("state is read from its local copy", "file", uri)
+			r.open[i] = f
+			return f, nil
+		}
+		r.local.log.Info("state is read from the checkpoint", "file", uri, "reason", err)
+	}
 	if r.files == nil {
 		return nil, fmt.Errorf("open %s: this process has no file systems", uri)
 	}

@@ -43,6 +43,15 @@ func (h *host) notice(m *linkpb.CheckpointNotice) {
 		t.Notice(m.GetCheckpoint(), m.GetComplete())
 	}
 	h.mu.Unlock()
+	if local := h.job.Local; local != nil {
+		h.helpers.Go(func() { // removing large files takes time
+			if m.GetComplete() {
+				local.Completed(m.GetCheckpoint())
+			} else {
+				local.Aborted(m.GetCheckpoint())
+			}
+		})
+	}
 	for _, c := range h.coords {
 		// One that is behind hears of a later checkpoint.
 		_ = c.put(func(co operator.Coordinator) {

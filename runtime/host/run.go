@@ -16,6 +16,7 @@ import (
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
+	"github.com/weftstream/weft/runtime/checkpoint"
 	"github.com/weftstream/weft/runtime/network"
 	"github.com/weftstream/weft/runtime/task"
 )
@@ -155,7 +156,7 @@ func (h *host) begin(s *linkpb.HostStart) error {
 	h.start = s
 	h.limit(s.GetMemory(), s.GetProcessors())
 	h.log = h.log.With("job", s.GetGraph().ID().String(), "host", s.GetResourceId())
-	settings, err := settingsOf(s.GetConfig(), s.GetGraph().ID())
+	settings, err := settingsOf(s.GetConfig(), s.GetGraph().ID(), s.GetGraph().GetBounded())
 	if err != nil {
 		return fmt.Errorf("start job %q: %w", s.GetGraph().GetName(), err)
 	}
@@ -181,6 +182,9 @@ func (h *host) begin(s *linkpb.HostStart) error {
 	}
 	if h.o.Files != nil {
 		h.job.Files = h.o.Files()
+	}
+	if dir := s.GetLocalStateDir(); dir != "" && (settings.LocalBackup || settings.LocalRecovery) {
+		h.job.Local = checkpoint.NewLocalCopies(dir, h.log)
 	}
 	for _, n := range stream.Nodes {
 		h.job.Nodes[n.OperatorID()] = n

@@ -19,8 +19,8 @@ type settings struct {
 	backend        stateBackend
 }
 
-// settingsOf takes from the configuration what hosts and tasks look at.
-func settingsOf(pairs map[string]string, job graph.JobID) (settings, error) {
+// settingsOf takes from the configuration what hosts and tasks look at. bounded says that all sources of the job end.
+func settingsOf(pairs map[string]string, job graph.JobID, bounded bool) (settings, error) {
 	c, err := conf.FromMap(pairs)
 	if err != nil {
 		return settings{}, fmt.Errorf("read the configuration of the job: %w", err)
@@ -38,7 +38,10 @@ func settingsOf(pairs map[string]string, job graph.JobID) (settings, error) {
 	}
 	checkpoints := checkpoint.ConfigOf(c)
 	s.AtLeastOnce, s.Unaligned = !checkpoints.ExactlyOnce, checkpoints.Unaligned
-	s.Checkpoints = conf.Get(c, conf.ExecutionCheckpointingInterval) > 0
+	s.LocalBackup = conf.Get(c, conf.ExecutionCheckpointingLocalBackupEnabled)
+	s.LocalRecovery = conf.Get(c, conf.ExecutionStateRecoveryFromLocal)
+	s.Batch = conf.Batch(c, bounded)
+	s.Checkpoints = conf.Get(c, conf.ExecutionCheckpointingInterval) > 0 && !s.Batch
 	if dir := conf.Get(c, conf.ExecutionCheckpointingDir); dir != "" && conf.Get(c, conf.ExecutionCheckpointingStorage) != "jobmanager" {
 		s.SharedDirectory = checkpoint.SharedDirectory(dir, job)
 	}

@@ -24,16 +24,24 @@ type settings struct {
 	// claim makes the job the owner of the checkpoint that it is started from.
 	claim bool
 	run   string // tells this JobMaster from earlier ones of the job
+	// uncheckpointed says that the job takes no checkpoints, as it is a batch, although an interval is configured.
+	uncheckpointed bool
 	scalingSettings
 }
 
 // failoverRegion is the value of jobmanager.execution.failover-strategy with which only the affected regions restart.
 const failoverRegion = "region"
 
-func settingsOf(c conf.Configuration) settings {
+// settingsOf reads a job's configuration; bounded says that all its sources end.
+func settingsOf(c conf.Configuration, bounded bool) settings {
 	cp := checkpoint.ConfigOf(c)
+	without := cp.Interval > 0 && conf.Batch(c, bounded)
+	if without {
+		cp.Interval = 0
+	}
 	return settings{
-		checkpoints: cp, restart: checkpoint.NewRestartStrategy(c, cp.Interval > 0),
+		uncheckpointed: without,
+		checkpoints:    cp, restart: checkpoint.NewRestartStrategy(c, cp.Interval > 0),
 		ignoreUnclaimed: conf.Get(c, conf.ExecutionStateRecoveryIgnoreUnclaimedState),
 		failover:        conf.Get(c, conf.JobManagerExecutionFailoverStrategy),
 		claim:           conf.Get(c, conf.ExecutionStateRecoveryClaimMode) == "CLAIM",
@@ -121,6 +129,9 @@ func (c *core) take() []action {
 func (c *core) start(now int64) {
 	c.setStatus(now, created)
 	c.setStatus(now, running)
+	if c.uncheckpointed {
+		c.note("no checkpoints are taken: the job runs as a batch, and after a failure begins anew; execution.runtime-mode STREAMING takes them")
+	}
 	if c.recovered != nil {
 		c.resumeCommit(now)
 		return

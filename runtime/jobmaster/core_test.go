@@ -250,7 +250,7 @@ func (s *script) settings(t *testing.T, d *datadriven.TestData) settings {
 	if err != nil {
 		t.Fatalf("%s: %s", d.Pos, err)
 	}
-	of := settingsOf(parsed)
+	of := settingsOf(parsed, false)
 	c.scalingSettings = of.scalingSettings
 	c.restart, c.checkpoints, c.failover = of.restart, of.checkpoints, of.failover
 	return c

@@ -118,7 +118,7 @@ func New(c Config) (*JobMaster, error) {
 		return nil, errors.New("make JobMaster: TaskManagers, slots, epoch log and logger are required")
 	}
 	c.Graph = proto.CloneOf(c.Graph)
-	s := settingsOf(c.Conf)
+	s := settingsOf(c.Conf, c.Graph.GetBounded())
 	if c.Again {
 		var b [3]byte
 		rand.Read(b[:]) // never fails (crypto/rand)

@@ -46,6 +46,7 @@ type slotPool struct {
 	// subtasks take.
 	need     int
 	pool     []slot
+	homes    []string // by position: the TaskManager of the slot that is there, or was there last
 	deployed bool
 	refusals int
 	// shortage is what the ResourceManager says about missing slots.
@@ -133,41 +134,42 @@ func (c *core) firstFit(now int64) error {
 	return c.spread()
 }
 
-// arrange puts the slots in order: by host, then number, so that neighbouring subtasks share a host. When a part of the job
-// restarts, slots that others may run in stay where they are and new ones take the places of those lost. What is beyond the
-// job's need is given back.
+// arrange puts the slots in order: by host, then number, so that neighbouring subtasks share a host. When the job, or a part
+// of it, restarts, slots stay where they are and new ones take the places of those lost, on the same TaskManager if there are
+// any: it may have copies of their subtasks' state. What is beyond the job's need is given back.
 func (c *core) arrange() {
 	slices.SortFunc(c.pool, func(a, b slot) int {
 		return cmp.Or(cmp.Compare(a.host.index, b.host.index), cmp.Compare(a.number, b.number))
 	})
-	if !c.wholeJob() {
-		kept := make([]*slot, c.slots)
-		var fresh []*slot
-		for i := range c.pool {
-			if s := &c.pool[i]; s.position > 0 && s.position <= len(kept) {
-				kept[s.position-1] = s
-			} else {
-				fresh = append(fresh, s)
-			}
-		}
-		pool := make([]slot, 0, len(c.pool))
-		for _, s := range kept {
-			if s == nil {
-				s, fresh = fresh[0], fresh[1:]
-			}
-			pool = append(pool, *s)
-		}
-		for _, s := range fresh {
-			pool = append(pool, *s)
-		}
-		c.pool = pool
-	}
+	placed := make([]*slot, min(c.slots, len(c.pool)))
+	var fresh []*slot
 	for i := range c.pool {
-		c.pool[i].position = 0
-		if i < c.slots {
-			c.pool[i].position = i + 1
+		if s := &c.pool[i]; s.position > 0 && s.position <= len(placed) {
+			placed[s.position-1] = s
+		} else {
+			fresh = append(fresh, s)
 		}
 	}
+	take := func(i int, which func(*slot) bool) {
+		if at := slices.IndexFunc(fresh, which); placed[i] == nil && at >= 0 {
+			placed[i] = fresh[at]
+			fresh = slices.Delete(fresh, at, at+1)
+		}
+	}
+	for i := range min(len(placed), len(c.homes)) {
+		take(i, func(s *slot) bool { return s.host.loc.ResourceID == c.homes[i] })
+	}
+	pool, homes := make([]slot, 0, len(c.pool)), make([]string, len(placed))
+	for i := range placed {
+		take(i, func(*slot) bool { return true })
+		pool = append(pool, *placed[i])
+		pool[i].position, homes[i] = i+1, pool[i].host.loc.ResourceID
+	}
+	for _, s := range fresh {
+		pool = append(pool, *s)
+		pool[len(pool)-1].position = 0
+	}
+	c.pool, c.homes = pool, homes
 	c.returnSpares()
 }
 

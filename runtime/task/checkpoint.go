@@ -263,6 +263,9 @@ func release(snapshots []captured) {
 func (t *Task) upload(ctx context.Context, s *share) {
 	start, ack := time.Now(), s.ack
 	w := t.newStateWriter(ctx, s.options.GetDirectory(), s.options.GetInlineThreshold())
+	if t.job.Settings.LocalBackup && !s.options.GetSavepoint() {
+		w.local, w.checkpoint = t.job.Local, ack.GetCheckpoint()
+	}
 	state, err := t.write(w, s.snapshots, s.channels)
 	if err == nil {
 		err = ctx.Err()

@@ -34,7 +34,7 @@ func (t *Task) newReplay(s *linkpb.TaskState) error {
 	if len(s.GetChannels()) == 0 {
 		return nil
 	}
-	r := &replay{reader: checkpoint.NewReader(t.ctx, t.job.Files, s)}
+	r := &replay{reader: t.stateReader(s)}
 	for _, ch := range s.GetChannels() {
 		p, err := t.portOf(ch)
 		if err != nil {

@@ -41,7 +41,7 @@ func (r *opRuntime) Output(tag string) operator.Input {
 func (r *opRuntime) Now() int64 { return time.Now().UnixMilli() }
 
 func (r *opRuntime) WakeAt(at int64) {
-	if at >= r.wakeAt {
+	if at >= r.wakeAt || r.t.job.Settings.Batch {
 		return
 	}
 	r.wakeAt = at

@@ -3,6 +3,7 @@ package task
 import (
 	"fmt"
 
+	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
 	"github.com/weftstream/weft/runtime/checkpoint"
 )
@@ -16,7 +17,7 @@ func (t *Task) restore() error {
 	if len(s.GetOperators()) == 0 {
 		return nil
 	}
-	r := checkpoint.NewReader(t.ctx, t.job.Files, s)
+	r := t.stateReader(s)
 	defer r.Close()
 	for _, o := range s.GetOperators() {
 		at := t.position(o.GetOperator())
@@ -34,6 +35,15 @@ func (t *Task) restore() error {
 	}
 	t.current = -1
 	return nil
+}
+
+// stateReader reads a state that the task starts from.
+func (t *Task) stateReader(s *linkpb.TaskState) *checkpoint.Reader {
+	r := checkpoint.NewReader(t.ctx, t.job.Files, s)
+	if t.job.Settings.LocalRecovery {
+		r.Prefer(t.job.Local)
+	}
+	return r
 }
 
 // position is where an operator stands in the chain; -1 if it doesn't.

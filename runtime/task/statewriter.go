@@ -10,6 +10,7 @@ import (
 	"github.com/weftstream/weft/filesystem"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
+	"github.com/weftstream/weft/runtime/checkpoint"
 )
 
 // writeSize is how many bytes are gathered before they go to the file.
@@ -32,6 +33,10 @@ type stateWriter struct {
 	w      filesystem.Writer
 	fs     filesystem.FileSystem
 	path   string
+
+	local      *checkpoint.LocalCopies // where a copy of the file is kept; nil: nowhere
+	checkpoint int64                   // that the copy belongs to
+	copy       *checkpoint.LocalCopy
 }
 
 func (t *Task) newStateWriter(ctx context.Context, directory string, inline int64) *stateWriter {
@@ -126,10 +131,12 @@ func (w *stateWriter) flush() error {
 		}
 		w.fs, w.path, w.w = f, p, out
 		w.state.Files = []string{f.URI(p)}
+		w.copy = w.local.Create(w.checkpoint, f.URI(p))
 	}
 	if _, err := w.w.Write(w.buffer); err != nil {
 		return fmt.Errorf("write state to %s: %w", w.state.GetFiles()[0], err)
 	}
+	w.copy.Write(w.buffer)
 	w.offset += int64(len(w.buffer))
 	w.buffer = w.buffer[:0]
 	return nil
@@ -149,6 +156,7 @@ func (w *stateWriter) finish() (*linkpb.TaskState, error) {
 	if err := out.Close(); err != nil {
 		return nil, fmt.Errorf("write state to %s: %w", w.state.GetFiles()[0], err)
 	}
+	w.copy.Finish(w.state.GetFiles()[0])
 	return w.state, nil
 }
 
@@ -174,6 +182,7 @@ func (w *stateWriter) discard() error {
 	if w.path == "" {
 		return nil
 	}
+	w.copy.Abort()
 	var err error
 	if w.w != nil {
 		_ = w.w.Close()

@@ -16,6 +16,7 @@ import (
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
+	"github.com/weftstream/weft/runtime/checkpoint"
 	"github.com/weftstream/weft/runtime/network"
 )
 
@@ -31,6 +32,8 @@ type Settings struct {
 	BufferTimeout time.Duration
 	// WatermarkInterval is how often operators are to make watermarks that don't follow from records; 0: never.
 	WatermarkInterval time.Duration
+	// Batch says that the job is executed as a batch (operator.Env.Batch).
+	Batch bool
 	// Checkpoints says that the job takes checkpoints, so that a subtask that ends leaves its state.
 	Checkpoints bool
 	// AtLeastOnce says that barriers are counted and hold nothing back: a checkpoint may hold records that came behind its
@@ -41,6 +44,8 @@ type Settings struct {
 	Unaligned bool
 	// SharedDirectory is where such a state goes that is too large for a message; "": nowhere.
 	SharedDirectory string
+	// LocalBackup says that copies of state files are kept in Job.Local, LocalRecovery that state is read from there if it can be.
+	LocalBackup, LocalRecovery bool
 }
 
 // Job is what the subtasks of one job in one host share. It isn't changed once tasks are made.
@@ -60,6 +65,8 @@ type Job struct {
 	Store operator.StateStore
 	// Files are the file systems that checkpoints are written to and read from; may be nil without any.
 	Files *filesystem.Set
+	// Local keeps copies of state files on the TaskManager's disk; nil where there is no room for them.
+	Local *checkpoint.LocalCopies
 	// Log has the job bound.
 	Log *slog.Logger
 }

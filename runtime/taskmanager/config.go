@@ -63,6 +63,11 @@ type Config struct {
 	// DataAddress is the data port as other TaskManagers reach it, host:port.
 	DataAddress string
 
+	// LocalStateDir is for the copies that task hosts keep of their state files, if their job wants that; a directory below
+	// it for each job. The TaskManager removes a job's when the job has left it, and all of it when a session ends. "": no
+	// copies are kept.
+	LocalStateDir string
+
 	// LogDir is where the log files are, for people.
 	LogDir string
 

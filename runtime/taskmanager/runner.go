@@ -77,6 +77,7 @@ func (r *runner) start(ctx context.Context) (Host, error) {
 		Start: &linkpb.HostStart{Graph: r.info.GetGraph(), Config: r.info.GetConfig(), ResourceId: c.ResourceID,
 			DataAddress: c.DataAddress, JobKey: r.info.GetJobKey(), Epoch: r.info.GetEpoch()},
 	}
+	spec.Start.LocalStateDir = c.localState(r.job)
 	if a := r.info.GetGraph().GetArtifact(); a != nil && c.Artifacts != nil {
 		path, err := c.Artifacts.Fetch(ctx, a, r.s.conn.Artifact)
 		if err != nil {

@@ -73,9 +73,11 @@ func (s *session) run(ctx context.Context) (again bool, err error) {
 				continue
 			}
 			s.do(s.handle(m))
+			s.gaveBack(m)
 		case r := <-s.exits:
 			s.drop(r)
 			s.do(s.core.hostEnded(r.job))
+			s.left(r.job)
 		case f := <-s.timeouts:
 			s.do(f())
 		case <-beat.C:
@@ -112,6 +114,7 @@ func (s *session) close() {
 		s.t.c.Log.Warn("close the JobManager's connection", "error", err)
 	}
 	s.wg.Wait()
+	s.removeAllLocalState()
 }
 
 // end stops the hosts in good order and lets the TaskManager end. Should even the JobManager's connection be stuck, it

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -140,6 +141,80 @@ func TestHostEnds(t *testing.T) {
 			t.Error("the old host again")
 		}
 	})
+}
+
+// TestLocalState: copies of state outlive a host that ended by itself, for the next one, and go with everything else: a host
+// that was told to end, a job that doesn't come back, the TaskManager.
+func TestLocalState(t *testing.T) {
+	checkGoroutines(t)
+	j, connect := newJobManager(t, false)
+	starter := newFakeStarter()
+	root := filepath.Join(t.TempDir(), "local-state")
+	m := start(t, connect, starter, func(c *Config) { c.LocalStateDir, c.SlotTimeout = root, 50*time.Millisecond })
+	j.connected()
+	host := func(job byte, allocation string) *fakeHost {
+		t.Helper()
+		j.allocate(0, allocation, job, nil)
+		j.expect("offer " + string(job) + " " + allocation)
+		j.command(job, &linkpb.ToHost{Message: &linkpb.ToHost_Deploy{Deploy: &linkpb.Deploy{}}})
+		return receive(t, starter.hosts, "host")
+	}
+	keep := func(h *fakeHost) string {
+		t.Helper()
+		dir := h.spec.Start.GetLocalStateDir()
+		if filepath.Dir(dir) != root {
+			t.Fatalf("the host's directory for copies is %q", dir)
+		}
+		if err := os.MkdirAll(filepath.Join(dir, "chk-1"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	there := func(dir string) bool {
+		_, err := os.Stat(dir)
+		return err == nil
+	}
+	gone := func(what, dir string) {
+		t.Helper()
+		for end := time.Now().Add(patience); there(dir); <-time.After(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: the copies are still there", what)
+			}
+		}
+	}
+	a := host('A', "a1")
+	dir := keep(a)
+	a.finish(&linkpb.HostExit{ExitCode: 2})
+	j.expect("exit A expected=false")
+	j.release('A')
+	j.expect("released A")
+	if !there(dir) {
+		t.Fatal("the copies went with a host that ended by itself")
+	}
+	if again := host('A', "a2"); keep(again) != dir {
+		t.Error("the next host has another directory")
+	}
+	j.release('A')
+	j.expect("exit A expected=true")
+	j.expect("released A")
+	gone("the job has ended", dir)
+
+	b := host('B', "b1")
+	dir = keep(b)
+	b.finish(&linkpb.HostExit{ExitCode: 2})
+	j.expect("exit B expected=false")
+	j.release('B')
+	j.expect("released B")
+	gone("the job doesn't come back", dir)
+
+	keep(host('C', "c1"))
+	m.cancel()
+	if err := <-m.result; err != nil {
+		t.Error(err)
+	}
+	if there(root) {
+		t.Error("copies have outlived the TaskManager")
+	}
 }
 
 func TestHostNotStarted(t *testing.T) {

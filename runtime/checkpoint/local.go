@@ -1,0 +1,193 @@
+package checkpoint
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/weftstream/weft/filesystem"
+)
+
+// localPrefix and a checkpoint's id are the name of the directory with its copies.
+const localPrefix = "chk-"
+
+// LocalCopies are the copies that a task host keeps of the state files that it writes, on its TaskManager's disk: a subtask
+// that starts again there reads them instead of the files. They are only for that. A copy that is missing, damaged or
+// can't be written costs a line in the log.
+//
+//	<dir>/chk-<id>/<name of the file>    the content, and the XXH64 of it and of the file's URI (8 bytes, big-endian)
+//
+// The directory is the job's on this TaskManager, which removes it when nothing of the job is left there; it outlives the
+// task host, so that the next one finds the copies. Safe for concurrent use; a nil *LocalCopies keeps nothing.
+type LocalCopies struct {
+	dir string
+	log *slog.Logger
+	mu  sync.Mutex // held while copies are removed
+}
+
+// NewLocalCopies keeps copies below dir, which is made when it is needed.
+func NewLocalCopies(dir string, log *slog.Logger) *LocalCopies {
+	return &LocalCopies{dir: dir, log: log}
+}
+
+// LocalCopy is a copy that is being written, by one goroutine. Its methods do nothing after one has failed, or on nil.
+type LocalCopy struct {
+	l    *LocalCopies
+	f    *os.File
+	hash *xxhash.Digest
+}
+
+// Create begins the copy of a file of a checkpoint; nil if it can't.
+func (l *LocalCopies) Create(id int64, uri string) *LocalCopy {
+	if l == nil {
+		return nil
+	}
+	dir := filepath.Join(l.dir, localPrefix+strconv.FormatInt(id, 10))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		l.log.Warn("no local copy of state", "file", uri, "error", err)
+		return nil
+	}
+	f, err := os.OpenFile(filepath.Join(dir, path.Base(uri)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		l.log.Warn("no local copy of state", "file", uri, "error", err)
+		return nil
+	}
+	return &LocalCopy{l, f, xxhash.New()}
+}
+
+// Write appends what is appended to the file.
+func (c *LocalCopy) Write(b []byte) {
+	if c == nil || c.f == nil {
+		return
+	}
+	_, _ = c.hash.Write(b) // never fails
+	if _, err := c.f.Write(b); err != nil {
+		c.failed(err)
+	}
+}
+
+// Finish completes the copy of the file at uri. It isn't synced to the disk: it needs to survive its process only.
+func (c *LocalCopy) Finish(uri string) {
+	if c == nil || c.f == nil {
+		return
+	}
+	_, _ = c.hash.WriteString(uri)
+	_, err := c.f.Write(binary.BigEndian.AppendUint64(nil, c.hash.Sum64()))
+	if err == nil {
+		err = c.f.Close()
+	}
+	if err != nil {
+		c.failed(err)
+	}
+	c.f = nil
+}
+
+// Abort removes the copy of a file that isn't needed.
+func (c *LocalCopy) Abort() {
+	if c == nil || c.f == nil {
+		return
+	}
+	_ = c.f.Close()
+	_ = os.Remove(c.f.Name()) // else it goes with its checkpoint
+	c.f = nil
+}
+
+func (c *LocalCopy) failed(err error) {
+	c.l.log.Warn("no local copy of state", "error", err)
+	c.Abort()
+}
+
+// Open opens the copy of the file at uri, whole and checked. An error says why there is none to be read.
+func (l *LocalCopies) Open(uri string) (filesystem.File, error) {
+	found, err := filepath.Glob(filepath.Join(l.dir, localPrefix+"*", path.Base(uri)))
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("local copy in %s: %w", l.dir, fs.ErrNotExist)
+	}
+	f, err := os.Open(found[0])
+	if err != nil {
+		return nil, err
+	}
+	size, err := checkCopy(f, uri)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("local copy %s: %w", found[0], err), f.Close())
+	}
+	return &localFile{io.NewSectionReader(f, 0, size), f}, nil
+}
+
+var errDamagedCopy = errors.New("it is damaged, or of another file: its checksum is wrong")
+
+// checkCopy reads a copy and returns the length of what is copied.
+func checkCopy(f *os.File, uri string) (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	size := info.Size() - 8
+	if size < 0 {
+		return 0, errDamagedCopy
+	}
+	hash, r := xxhash.New(), bufio.NewReaderSize(f, 1<<20)
+	if _, err := io.CopyN(hash, r, size); err != nil {
+		return 0, err
+	}
+	_, _ = hash.WriteString(uri)
+	var sum [8]byte
+	if _, err := io.ReadFull(r, sum[:]); err != nil {
+		return 0, err
+	}
+	if binary.BigEndian.Uint64(sum[:]) != hash.Sum64() {
+		return 0, errDamagedCopy
+	}
+	return size, nil
+}
+
+// localFile is a copy without its checksum.
+type localFile struct {
+	*io.SectionReader
+	f *os.File
+}
+
+func (l *localFile) Close() error { return l.f.Close() }
+
+// Completed removes the copies of the checkpoints before id, which is complete.
+func (l *LocalCopies) Completed(id int64) { l.remove(func(n int64) bool { return n < id }) }
+
+// Aborted removes the copies of checkpoint id. What is still being written of it goes with a later checkpoint.
+func (l *LocalCopies) Aborted(id int64) { l.remove(func(n int64) bool { return n == id }) }
+
+func (l *LocalCopies) remove(which func(id int64) bool) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	entries, err := os.ReadDir(l.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	for _, e := range entries {
+		number, isCopies := strings.CutPrefix(e.Name(), localPrefix)
+		id, perr := strconv.ParseInt(number, 10, 64)
+		if isCopies && perr == nil && which(id) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(l.dir, e.Name())))
+		}
+	}
+	if err != nil {
+		l.log.Warn("local copies of state left behind", "error", err)
+	}
+}

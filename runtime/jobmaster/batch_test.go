@@ -1,0 +1,26 @@
+package jobmaster
+
+import (
+	"testing"
+
+	"github.com/weftstream/weft/conf"
+)
+
+func TestBatchesTakeNoCheckpoints(t *testing.T) {
+	for _, c := range []struct {
+		mode    string
+		bounded bool
+		want    int64
+	}{
+		{"STREAMING", true, 5000}, {"BATCH", true, 0}, {"AUTOMATIC", true, 0}, {"AUTOMATIC", false, 5000},
+	} {
+		parsed, err := conf.FromMap(map[string]string{"execution.runtime-mode": c.mode, "execution.checkpointing.interval": "5s"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := settingsOf(parsed, c.bounded)
+		if s.checkpoints.Interval != c.want || s.uncheckpointed != (c.want == 0) {
+			t.Errorf("%s, bounded %v: interval %d, uncheckpointed %v", c.mode, c.bounded, s.checkpoints.Interval, s.uncheckpointed)
+		}
+	}
+}

@@ -20,6 +20,10 @@ var workloads = []struct {
 	{"window", 60_000_000, 10_000},
 	{"window", 16_000_000, 1_000_000},
 	{"topspeed", 2_000_000, 0},
+	// Fewer, for the sake of the bare loop.
+	{"pebble10k", 2_000_000, 10_000},
+	{"pebble1m", 1_500_000, 1_000_000},
+	{"pebblespill", 1_500_000, 1_000_000},
 }
 
 // layout says where the subtasks of a workload run.

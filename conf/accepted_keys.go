@@ -267,9 +267,8 @@ var acceptedGroups = []group{
 		job-result-store.delete-on-commit
 		job-result-store.storage-path
 	`},
-	{"state is kept in memory, and every checkpoint is a full one", `
+	{"every checkpoint is a full one", `
 		execution.checkpointing.incremental
-		state.backend.type
 	`},
 	{"the TaskManagers of an earlier JobManager are not waited for", `
 		resourcemanager.previous-worker.recovery.timeout

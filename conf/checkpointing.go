@@ -60,5 +60,12 @@ var (
 		"Whether a TaskManager keeps a copy of the state that it writes for the latest checkpoint, in its working directory.").or(false).
 		older("execution.state-recovery.from-local", "state.backend.local-recovery").in(ScopeJob)
 	StateBackendType = textOption("state.backend.type",
-		"State backend: hashmap keeps state in memory.").or("hashmap").older("state.backend").in(ScopeJob)
+		"State backend: hashmap keeps state in memory; pebble keeps on local disk what doesn't fit (the application imports statebackend/pebble).").
+		or("hashmap").older("state.backend").in(ScopeJob)
+	StateBackendPebbleMemoryFixedPerHost = memoryOption("state.backend.pebble.memory.fixed-per-host",
+		"Memory for the pebble state backend in a task host; unset, the managed share (taskmanager.memory.managed.*) of the host's memory.").
+		own().in(ScopeJob)
+	StateBackendPebbleMemoryCacheRatio = fractionOption("state.backend.pebble.memory.cache-ratio",
+		"Share of that memory in which keys and values are kept ready for use; the rest is for Pebble's blocks and write buffers.").
+		or(0.6).own().in(ScopeJob)
 )

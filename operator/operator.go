@@ -138,6 +138,8 @@ type Env struct {
 	Batch bool
 	// Log has job, operator and subtask bound.
 	Log *slog.Logger
+	// Store is where keyed state goes that doesn't fit into memory; nil where it must fit, and for coordinators.
+	Store StateStore
 	// Runtime is nil for coordinators, except for its Context and Counter.
 	Runtime Runtime
 	// Snapshot is for coordinators: what Coordinator.Snapshot returned at the checkpoint to start from, nil at first.

@@ -16,6 +16,7 @@ import (
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/minicluster"
+	"github.com/weftstream/weft/runtime/state"
 )
 
 // cancelWait bounds how long Run waits for a job to end after its context has ended.
@@ -100,13 +101,19 @@ func (d *Driver) Configuration() (conf.Configuration, error) {
 	return d.configuration()
 }
 
-func (d *Driver) configuration() (conf.Configuration, error) {
+func (d *Driver) configuration() (conf.Configuration, error) { return d.configurationOf(nil) }
+
+// configurationOf is that of a job with settings of its own.
+func (d *Driver) configurationOf(own map[string]string) (conf.Configuration, error) {
 	var b conf.Builder
 	for _, k := range sortedKeys(d.base) {
 		b.Set(k, d.base[k], "")
 	}
 	for _, k := range sortedKeys(d.set) {
 		b.Set(k, d.set[k], "Driver.Set")
+	}
+	for _, k := range sortedKeys(own) {
+		b.Set(k, own[k], "Env.Set")
 	}
 	c, _, err := b.Build()
 	return c, err
@@ -210,6 +217,9 @@ func prepare[P any](d *Driver, j *Job[P], key string, p P) (*submission, error) 
 	if name, isSet := conf.Lookup(c, conf.PipelineName); isSet && name != "" {
 		g.Name = name
 	}
+	if err := d.linksBackend(g.Config); err != nil {
+		return nil, fmt.Errorf("run job %q: %w", j.name, err)
+	}
 	id := graph.NewJobID()
 	g.JobId, g.Definition, g.Key, g.Params, g.Config = id[:], j.name, key, params, merged(d.set, g.Config)
 	if d.exec == nil {
@@ -218,6 +228,16 @@ func prepare[P any](d *Driver, j *Job[P], key string, p P) (*submission, error) 
 		}
 	}
 	return &submission{g, d.exec}, nil
+}
+
+// linksBackend refuses a job, with settings of its own, whose state backend isn't part of this program.
+func (d *Driver) linksBackend(own map[string]string) error {
+	c, err := d.configurationOf(own)
+	if err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	_, err = state.BackendOf(conf.StateBackendType.Key(), conf.Get(c, conf.StateBackendType))
+	return err
 }
 
 // checkMode says why a job can't be executed in the way that execution.runtime-mode asks for.

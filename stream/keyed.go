@@ -75,10 +75,15 @@ func (s Keyed[K, T]) Reduce(f func(a, b T) T) Stream[T] {
 	n := e.node(at, "reduce", "Keyed Reduce", asType(typ), func(env *operator.Env) (operator.Operator, error) {
 		pairs, err := newPairCodec[K, T](rollingState, s.kt)
 		if env.Batch {
-			return newRollingBatch(env, s, reduceFold(f, typ), pairs), err
+			if err != nil {
+				return nil, err
+			}
+			return newRollingBatch(env, s, reduceFold(f, typ), pairs)
 		}
+		table, space := newTable(groupsOf(env), cloneOf(s.kt), copierOf(typ)), state.NewSpace(env.Store)
+		table.Spill(space, formatOf(s.kt, typ))
 		return &rolling[K, T]{forward: forwardTo(env), name: env.Name, key: s.key, fold: reduceFold(f, typ), groups: groupsOf(env), pairs: pairs,
-			table: newTable(groupsOf(env), cloneOf(s.kt), copierOf(typ))}, err
+			table: table, space: space}, err
 	})
 	connectKeyed(s, n, 0)
 	return streamOf(e, n, typ)
@@ -90,6 +95,7 @@ type rolling[K comparable, T any] struct {
 	key    func(T) K
 	fold   fold[T, T]
 	table  *state.Table[K, T]
+	space  *state.Space // nil where the table is all in memory
 	groups state.Range
 	pairs  pairCodec[K, T]
 }
@@ -104,11 +110,22 @@ func (o *rolling[K, T]) Batch(b operator.Batch) error {
 		v.V[i] = *acc
 	}
 	v.H = v.H[:0]
+	if err := o.space.Err(); err != nil {
+		return err
+	}
 	return o.out.get().Batch(v)
+}
+
+func (o *rolling[K, T]) Close() error {
+	o.space.Close()
+	return nil
 }
 
 // Snapshot freezes the results so far.
 func (o *rolling[K, T]) Snapshot(int64) (operator.StateSnapshot, error) {
+	if err := o.space.Err(); err != nil {
+		return nil, err
+	}
 	return tableSnapshot(o.pairs, o.groups, o.table, everyTrigger{}, func(v *T, put func(*T)) { put(v) }), nil
 }
 

@@ -12,9 +12,14 @@ func TestResultsOfABatchGoOnAfterARestore(t *testing.T) {
 	env := newEnv("test", nil)
 	n := KeyBy(From(env, fakeSource[rec]{}), byKey).Reduce(func(a, b rec) rec { a.N += b.N; return a }).named
 	kt, _ := codec.KeyOf[int64]()
+	stores := rigStores(t)
 	open := func(batch bool, events *[]event) operator.Operator {
+		var store operator.StateStore // batches are on disk, streams in memory
+		if batch {
+			store = stores[len(stores)-1]
+		}
 		rt := &fakeRuntime{outputs: map[string]operator.Input{"": capture[rec]{events}}}
-		op, err := n.Factory(&operator.Env{Parallelism: 1, MaxParallelism: testGroups, BatchSize: 8, Batch: batch, Runtime: rt})
+		op, err := n.Factory(&operator.Env{Parallelism: 1, MaxParallelism: testGroups, BatchSize: 8, Batch: batch, Runtime: rt, Store: store})
 		if err != nil {
 			t.Fatal(err)
 		}

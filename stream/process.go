@@ -84,6 +84,7 @@ type processor[K comparable, O any] struct {
 	onTimer func(*Context[K, O], Time) error
 	ctx     Context[K, O]
 	keys    *state.Table[K, int32] // key to slot
+	space   *state.Space           // nil where the state is all in memory
 	free    []int32
 	sweeper sweeper[K]
 
@@ -117,6 +118,8 @@ func newProcessor[K comparable, O any](env *operator.Env, e *Env, n *graph.Node,
 		return p.runTimers(&p.processing, operator.MaxWatermark)
 	}
 	p.keys = state.NewTable[K, int32](groupsOf(env), cloneOf(kt))
+	p.space = state.NewSpace(env.Store)
+	p.keys.Spill(p.space, p.format())
 	return p
 }
 
@@ -126,7 +129,11 @@ func (p *processor[K, O]) opened(f any) error {
 	if h, ok := f.(TimerHandler[K, O]); ok {
 		p.onTimer = h.OnTimer
 	}
-	return p.rt.opened()
+	err := p.rt.opened()
+	if err != nil {
+		p.space.Close() // nobody closes an operator that wasn't made
+	}
+	return err
 }
 
 // enter makes k the current key.
@@ -210,6 +217,20 @@ func (p *processor[K, O]) ProcessingTime(now int64) error {
 	}
 	p.sweep(now)
 	return p.flush()
+}
+
+// flush hands on what was emitted, unless keyed state is damaged.
+func (p *processor[K, O]) flush() error {
+	if err := p.space.Err(); err != nil {
+		return err
+	}
+	return p.core.flush()
+}
+
+// Close closes the function if it has a Close method, and gives the memory of the keyed state back.
+func (p *processor[K, O]) Close() error {
+	p.space.Close()
+	return p.core.Close()
 }
 
 // processInput is one typed input.

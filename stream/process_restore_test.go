@@ -60,7 +60,7 @@ func (p *remembering) Element(c *Context[int64, string], r rec) error {
 
 // TestProcessIsRestored: few keys, whose state changes often, and so many that their states fill several pages.
 func TestProcessIsRestored(t *testing.T) {
-	for _, c := range []struct{ records, keys int }{{3000, 7}, {8000, 3000}} {
+	for _, c := range []struct{ records, keys int }{{3000, 7}, {4000, 1800}} {
 		t.Run(fmt.Sprint(c.keys, " keys"), func(t *testing.T) {
 			var steps []rigStep
 			for i, s := range rigSteps(randomSteps(12, c.records, c.keys, 300)) {

@@ -23,9 +23,12 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/weftstream/weft/codec"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/operator"
+	"github.com/weftstream/weft/statebackend/pebble"
 )
 
 // rigStep is a record, or a watermark of an input, or the processing time.
@@ -113,6 +116,7 @@ type rig struct {
 	tags  []string
 	size  int // of batches
 
+	store operator.StateStore // nil: hashmap
 	ops   []operator.Operator
 	rts   []*fakeRuntime
 	pend  [][]operator.Batch // by input and subtask
@@ -128,7 +132,13 @@ type rig struct {
 // newRig opens subtasks of the operator that build adds; tags are the side outputs to watch.
 func newRig(t testing.TB, build func(env *Env) *graph.Node, in []rigInput, tags []string, subtasks int) *rig {
 	t.Helper()
-	r := &rig{t: t, build: build, in: in, tags: tags, size: 16, now: 1_000_000}
+	return newRigOn(t, nil, build, in, tags, subtasks)
+}
+
+// newRigOn is newRig on a state backend; nil for hashmap.
+func newRigOn(t testing.TB, store operator.StateStore, build func(env *Env) *graph.Node, in []rigInput, tags []string, subtasks int) *rig {
+	t.Helper()
+	r := &rig{t: t, store: store, build: build, in: in, tags: tags, size: 16, now: 1_000_000}
 	r.dump = r.print
 	r.marks = make([]int64, len(in))
 	for i := range r.marks {
@@ -173,7 +183,7 @@ func (r *rig) open(subtasks int) {
 		for _, tag := range r.tags {
 			rt.outputs[tag] = rigOut{r, tag}
 		}
-		op, err := n.Factory(&operator.Env{Name: n.Name, Subtask: i, Parallelism: subtasks, MaxParallelism: testGroups, BatchSize: 8, Runtime: rt})
+		op, err := n.Factory(&operator.Env{Name: n.Name, Subtask: i, Parallelism: subtasks, MaxParallelism: testGroups, BatchSize: 8, Runtime: rt, Store: r.store})
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -447,7 +457,31 @@ type rigCase struct {
 	parallel int
 }
 
-// checkRestore says that a run with checkpoints and restores at random points has the output of one without.
+// rigStore is a state backend whose caches have share bytes.
+type rigStore struct {
+	operator.StateStore
+	share int64
+}
+
+func (s rigStore) Share() int64 { return s.share }
+
+// rigStores are the state backends: hashmap, pebble with too little memory for the test's keys, and with next to none.
+func rigStores(t testing.TB) []operator.StateStore {
+	t.Helper()
+	s, err := pebble.Open(pebble.Config{Dir: "state", Memory: pebble.MinMemory, CacheRatio: 0.5, FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil { // an error if a view was not released, too
+			t.Error(err)
+		}
+	})
+	return []operator.StateStore{nil, rigStore{s, 12 << 10}, rigStore{s, 2 << 10}}
+}
+
+// checkRestore says that a run with checkpoints and restores at random points has the output of one without. Each time the
+// subtasks go on with a random state backend.
 func checkRestore(t *testing.T, c rigCase) {
 	t.Helper()
 	if c.runs == 0 {
@@ -463,9 +497,10 @@ func checkRestore(t *testing.T, c rigCase) {
 	if len(want) == 0 {
 		t.Fatal("nothing comes out without an interruption")
 	}
+	stores := rigStores(t)
 	for run := range c.runs {
 		random := rand.New(rand.NewPCG(uint64(run), 99))
-		r := newRig(t, c.build, c.in, c.tags, 1+random.IntN(c.parallel))
+		r := newRigOn(t, stores[random.IntN(len(stores))], c.build, c.in, c.tags, 1+random.IntN(c.parallel))
 		at := 0
 		for range 1 + random.IntN(3) { // interruptions
 			cut := at + random.IntN(len(c.steps)-at+1)
@@ -484,6 +519,7 @@ func checkRestore(t *testing.T, c rigCase) {
 			r.wait(img)
 			r.flush()
 			r.marks, r.now = marks, now
+			r.store = stores[random.IntN(len(stores))]
 			r.restore(img, 1+random.IntN(c.parallel))
 			r.remark()
 			at = cut

@@ -163,6 +163,13 @@ func (p *pairWriter) flush() {
 	p.block = p.block[:0]
 }
 
+// failed keeps err, if there is one: no more is written.
+func (p *pairWriter) failed(err error) {
+	if p.err == nil {
+		p.err = err
+	}
+}
+
 // putPair adds a pair to the current group.
 func putPair[K comparable, V any](p *pairWriter, c *pairCodec[K, V], k *K, v *V) {
 	p.block = c.val.EncodeValue(c.key.EncodeValue(p.block, k), v)

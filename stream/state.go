@@ -41,6 +41,7 @@ type slotState interface {
 	// reader makes what fills slots from values of a schema; setExpiry follows for each.
 	reader(schema []byte) (func(slot int32, src []byte) (rest []byte, err error), error)
 	setExpiry(slot int32, at int64)
+	storable
 }
 
 // stateView is what a state held when a snapshot was taken. Any one goroutine may read it while the state changes.
@@ -65,6 +66,8 @@ type cells[V any] struct {
 	name string
 	typ  *codec.Type[V] // nil if V has no codec, which is an error that stops the task
 	ttl  int64
+	// stored is a value's encoding while it is written; here, so that it needs no allocation.
+	stored []byte
 }
 
 // bind registers a state with its operator. A mistake is kept in rt and stops the task before its first record.

@@ -96,6 +96,7 @@ type processorView[K comparable] struct {
 	others *operatorView
 	timers []timersView[K]
 	views  *atomic.Int32
+	now    int64 // when it was made
 	once   sync.Once
 }
 
@@ -113,7 +114,10 @@ type timersView[K comparable] struct {
 
 // Snapshot takes the states and timers of all keys, without copying them.
 func (p *processor[K, O]) Snapshot(int64) (operator.StateSnapshot, error) {
-	v := &processorView[K]{kt: p.kt, r: groupsOf(p.env), views: &p.ks.views}
+	if err := p.space.Err(); err != nil {
+		return nil, err
+	}
+	v := &processorView[K]{kt: p.kt, r: groupsOf(p.env), views: &p.ks.views, now: p.ks.now()}
 	for _, s := range p.ks.states {
 		schema, expires, err := s.schema()
 		if err != nil {
@@ -156,7 +160,7 @@ func (v *processorView[K]) Write(w operator.StateWriter) error {
 		if err := w.Begin(operator.StateDescriptor{Name: s.name, Kind: operator.KeyedState, Key: key, Value: s.schema}); err != nil {
 			return err
 		}
-		if err := v.pairs(w, s.encode); err != nil {
+		if err := v.pairs(w, i, s.encode, appendStoredValue); err != nil {
 			return err
 		}
 		if !s.expires {
@@ -165,7 +169,7 @@ func (v *processorView[K]) Write(w operator.StateWriter) error {
 		if err := w.Begin(operator.StateDescriptor{Name: expiryPrefix + s.name, Kind: operator.KeyedState, Key: key, Value: number}); err != nil {
 			return err
 		}
-		if err := v.pairs(w, s.encodeExpiry); err != nil {
+		if err := v.pairs(w, i, s.encodeExpiry, appendStoredExpiry); err != nil {
 			return err
 		}
 	}
@@ -180,10 +184,10 @@ func (v *processorView[K]) Write(w operator.StateWriter) error {
 	return v.others.Write(w)
 }
 
-// pairs writes a pair of every key that value appends something for.
-func (v *processorView[K]) pairs(w operator.StateWriter, value func(dst []byte, slot int32) ([]byte, bool)) error {
+// pairs writes a pair of every key for which value appends something of state i, or stored where the key is in the store.
+func (v *processorView[K]) pairs(w operator.StateWriter, i int, value func(dst []byte, slot int32) ([]byte, bool), stored func([]byte, storedState) []byte) error {
 	return writeGroups(w, v.r, func(p *pairWriter, group int) {
-		for k, slot := range v.keys.Group(group) {
+		for k, slot := range v.keys.Cached(group) {
 			begin := len(p.block)
 			block, set := value(v.kt.EncodeValue(p.block, k), *slot)
 			if !set {
@@ -192,6 +196,18 @@ func (v *processorView[K]) pairs(w operator.StateWriter, value func(dst []byte, 
 			p.block = block
 			p.added()
 		}
+		for k, src := range v.keys.Stored(group) {
+			s, err := storedStateAt(src, i)
+			if err != nil {
+				p.failed(err)
+				return
+			}
+			if s.set && !(v.states[i].expires && v.now >= s.expiry) {
+				p.block = stored(v.kt.EncodeValue(p.block, k), s)
+				p.added()
+			}
+		}
+		p.failed(v.keys.Err())
 	})
 }
 

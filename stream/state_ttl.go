@@ -18,6 +18,7 @@ type sweeper[K comparable] struct {
 	at     int64 // when the next step is due; 0: never, there are no keys
 	began  int64 // when the walk did, while it goes on; else 0
 	cursor state.Cursor
+	stored int          // how many key groups of what isn't in memory have been looked through
 	dead   []deadKey[K] // of a step
 }
 
@@ -61,8 +62,17 @@ func (p *processor[K, O]) sweep(now int64) {
 }
 
 // sweepStep clears what has expired of the next few keys, forgets those that have nothing left, and says whether the walk
-// is at its end.
+// is at its end. What isn't in memory comes last, a key group at a time; of a key that has something left all stays there.
 func (p *processor[K, O]) sweepStep(now int64) (end bool) {
+	s := &p.sweeper
+	if s.stored == 0 && !p.walkStep(now) {
+		return false
+	}
+	return p.keys.Prune(&s.stored, func(value []byte) bool { return p.ks.gone(value, now) })
+}
+
+// walkStep is sweepStep for what is in memory.
+func (p *processor[K, O]) walkStep(now int64) (end bool) {
 	s := &p.sweeper
 	end = p.keys.Walk(&s.cursor, sweepPlaces, func(hash uint32, k K, slot int32) {
 		for _, st := range p.ks.states {

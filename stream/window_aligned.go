@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/weftstream/weft/codec"
 	"github.com/weftstream/weft/operator"
 	"github.com/weftstream/weft/runtime/state"
 )
@@ -31,6 +32,8 @@ type paneTable[K comparable, A any] struct {
 	// again holds, with their hashes, the keys of a fired window whose results are to come when the watermark gets to the
 	// window's end: after a restore it starts from the beginning. Nil otherwise.
 	again map[K]uint32
+	// waiting says, while the state is restored, that some keys have not fired.
+	waiting bool
 }
 
 // maxFree bounds the tables kept for reuse.
@@ -44,7 +47,16 @@ func newAlignedWindow[K comparable, T, A, O any](env *operator.Env, w Windowed[K
 	o := &alignedWindow[K, T, A, O]{windowBase: newWindowBase(env, w, s, fn), kind: s.a.kind, size: s.a.size.Milliseconds(),
 		slide: s.a.slide.Milliseconds(), offset: s.a.offset.Milliseconds(), lateness: s.lateness.Milliseconds(), groups: groupsOf(env), pairs: pairs}
 	clone := cloneOf(w.in.kt)
-	o.table = func() *state.Table[K, A] { return newTable(o.groups, clone, fn.copy) }
+	acc, err := codec.Of[A]()
+	if err != nil {
+		return nil, err
+	}
+	format := formatOf(w.in.kt, acc)
+	o.table = func() *state.Table[K, A] {
+		t := newTable(o.groups, clone, fn.copy)
+		t.Spill(o.space, format)
+		return t
+	}
 	if o.kind == atEnd {
 		o.last = o.add(operator.NoWatermark, operator.MaxWatermark)
 	}
@@ -169,7 +181,7 @@ func (o *alignedWindow[K, T, A, O]) add(start, end int64) *paneTable[K, A] {
 	if n := len(o.free); n != 0 {
 		w := o.free[n-1]
 		o.free = o.free[:n-1]
-		w.start, w.end, w.fired, w.again = start, end, false, nil
+		w.start, w.end, w.fired, w.again, w.waiting = start, end, false, nil, false
 		return w
 	}
 	return &paneTable[K, A]{start: start, end: end, accs: o.table()}
@@ -186,7 +198,8 @@ func (o *alignedWindow[K, T, A, O]) Watermark(t int64) error {
 	o.mark = t
 	if o.kind == atEnd {
 		if t == operator.MaxWatermark && o.last.accs != nil {
-			o.fire(o.last, operator.NoWatermark)
+			o.fire(o.last, operator.NoWatermark, true)
+			o.last.accs.Drop()
 			o.last.accs = nil
 		}
 		return o.passMark(t)
@@ -221,8 +234,9 @@ func (o *alignedWindow[K, T, A, O]) advance(t int64) {
 		if w.end-1 > t {
 			break
 		}
-		o.complete(w)
-		if later(w.end-1, o.lateness) <= t {
+		over := later(w.end-1, o.lateness) <= t
+		o.complete(w, over)
+		if over {
 			gone++
 			o.recycle(w)
 		}
@@ -230,15 +244,12 @@ func (o *alignedWindow[K, T, A, O]) advance(t int64) {
 	o.open = slices.Delete(o.open, 0, gone)
 }
 
-// complete fires a window whose end has come, for the keys that have not fired.
-func (o *alignedWindow[K, T, A, O]) complete(w *paneTable[K, A]) {
+// complete fires a window whose end has come, for the keys that have not fired. over says that no record can join it.
+func (o *alignedWindow[K, T, A, O]) complete(w *paneTable[K, A], over bool) {
 	switch {
 	case !w.fired:
 		w.fired = true
-		o.fire(w, w.end-1)
-		if o.purge {
-			w.accs.Clear()
-		}
+		o.fire(w, w.end-1, over || o.purge)
 	case w.again != nil:
 		again := w.again
 		w.again = nil
@@ -256,10 +267,7 @@ func (o *alignedWindow[K, T, A, O]) early() {
 		if w.fired {
 			continue
 		}
-		o.fire(w, w.end-1)
-		if o.purge {
-			w.accs.Clear()
-		}
+		o.fire(w, w.end-1, o.purge)
 	}
 }
 
@@ -270,12 +278,18 @@ func (o *alignedWindow[K, T, A, O]) recycle(w *paneTable[K, A]) {
 	if len(o.free) < maxFree {
 		w.accs.Clear()
 		o.free = append(o.free, w)
+		return
 	}
+	w.accs.Drop()
 }
 
-// fire emits the result of every key.
-func (o *alignedWindow[K, T, A, O]) fire(w *paneTable[K, A], at int64) {
-	w.accs.All(func(_ uint32, k *K, a *A) bool {
+// fire emits the result of every key, and removes them where that is asked for.
+func (o *alignedWindow[K, T, A, O]) fire(w *paneTable[K, A], at int64, remove bool) {
+	walk := w.accs.All
+	if remove {
+		walk = w.accs.Drain
+	}
+	walk(func(_ uint32, k *K, a *A) bool {
 		o.fn.fire(Pane[K]{*k, Time(w.start), Time(w.end)}, a, &o.out, at)
 		return o.out.err == nil
 	})

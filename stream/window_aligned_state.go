@@ -3,6 +3,7 @@ package stream
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/weftstream/weft/operator"
 	"github.com/weftstream/weft/runtime/state"
@@ -18,6 +19,9 @@ type frozenPane[K comparable, A any] struct {
 
 // Snapshot freezes the tables of the open windows.
 func (o *alignedWindow[K, T, A, O]) Snapshot(int64) (operator.StateSnapshot, error) {
+	if err := o.space.Err(); err != nil {
+		return nil, err
+	}
 	open := o.open
 	if o.kind == atEnd {
 		if o.last.accs == nil { // fired: there is nothing more to come
@@ -64,6 +68,7 @@ func (f *frozenPane[K, A]) put(p *pairWriter, c *pairCodec[K, paneState[A]], gro
 		s.Acc = *a
 		putPair(p, c, k, &s)
 	}
+	p.failed(f.accs.Err())
 }
 
 // Restore opens the windows that were open. The watermark starts from the beginning, so a key that has fired does it again
@@ -82,18 +87,28 @@ func (o *alignedWindow[K, T, A, O]) Restore(r operator.StateReader) error {
 			return fmt.Errorf("the window from %d to %d holds a key twice", s.Start, s.End)
 		}
 		*acc = s.Acc
-		if !s.Fired && o.kind != atEnd {
+		w.fired, w.waiting = w.fired || s.Fired, w.waiting || !s.Fired
+		return nil
+	})
+	if err == nil {
+		err = o.restoreAgain(r)
+	}
+	if err != nil {
+		return fmt.Errorf("window %q: %w", o.env.Name, err)
+	}
+	return o.every.restore(r)
+}
+
+// restoreAgain notes the keys that have not fired, of windows in which others have. It reads the state a second time for
+// that: few jobs have such windows, and of all others the keys needn't be kept in memory.
+func (o *alignedWindow[K, T, A, O]) restoreAgain(r operator.StateReader) error {
+	if !slices.ContainsFunc(o.open, func(w *paneTable[K, A]) bool { return w.fired && w.waiting }) {
+		return nil
+	}
+	return o.pairs.read(r, func(h uint32, k K, s *paneState[A]) error {
+		if w := o.find(s.Start, s.End); w.fired && !s.Fired {
 			w.fireAgain(h, k)
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("window %q: %w", o.env.Name, err)
-	}
-	for _, w := range o.open {
-		if w.fired = len(w.again) < w.accs.Len(); !w.fired {
-			w.again = nil
-		}
-	}
-	return o.every.restore(r)
 }

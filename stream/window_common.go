@@ -5,6 +5,7 @@ import (
 
 	"github.com/weftstream/weft/codec"
 	"github.com/weftstream/weft/operator"
+	"github.com/weftstream/weft/runtime/state"
 )
 
 // lateRecords is where records go that came too late.
@@ -58,6 +59,7 @@ type windowBase[K comparable, T, A, O any] struct {
 	proc  bool // the windows are of processing time
 	purge bool
 	every everyTrigger
+	space *state.Space // nil where the state is all in memory
 	// mark is the current watermark; for windows of processing time, which need no watermarks, the time until which they
 	// have fired.
 	mark int64
@@ -65,12 +67,15 @@ type windowBase[K comparable, T, A, O any] struct {
 
 func newWindowBase[K comparable, T, A, O any](env *operator.Env, w Windowed[K, T], s windowSpec, fn windowFunc[K, T, A, O]) windowBase[K, T, A, O] {
 	b := windowBase[K, T, A, O]{env: env, key: w.in.key, kt: w.in.kt, fn: fn, out: newCollector[O](env, ""), late: newLateRecords(env, s, w.late),
-		proc: s.a.proc, purge: s.purge, every: newEveryTrigger(s), mark: operator.NoWatermark}
+		proc: s.a.proc, purge: s.purge, every: newEveryTrigger(s), space: state.NewSpace(env.Store), mark: operator.NoWatermark}
 	b.wakeEvery()
 	return b
 }
 
-func (b *windowBase[K, T, A, O]) Close() error { return nil }
+func (b *windowBase[K, T, A, O]) Close() error {
+	b.space.Close()
+	return nil
+}
 
 // wakeEvery asks to be called when the processing time passes the next multiple of TriggerEvery.
 func (b *windowBase[K, T, A, O]) wakeEvery() {
@@ -102,6 +107,9 @@ func (b *windowBase[K, T, A, O]) fill(v *operator.Vec[T]) {
 
 // flush hands on results and late records.
 func (b *windowBase[K, T, A, O]) flush() error {
+	if err := b.space.Err(); err != nil {
+		return err
+	}
 	if err := b.out.flush(); err != nil {
 		return err
 	}

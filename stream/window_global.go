@@ -54,6 +54,7 @@ func newGlobalWindow[K comparable, T, A, O any](env *operator.Env, w Windowed[K,
 	o := &globalWindow[K, T, A, O]{windowBase: newWindowBase(env, w, s, fn), spec: s, keepMS: s.keep.Milliseconds(), over: w.over, delta: w.delta,
 		record: keeperOf(w.in.in.typ), evict: s.keep > 0 || s.keepN > 0, groups: groupsOf(env), pairs: pairs}
 	o.windows = newTable(o.groups, cloneOf(w.in.kt), copyGlobal[T](fn.copy, o.evict))
+	o.windows.Spill(o.space, globalFormat(pairs))
 	return o, nil
 }
 
@@ -237,15 +238,53 @@ func (o *globalWindow[K, T, A, O]) early(t int64) {
 	})
 }
 
+// save makes s what is kept of p. Its records are room that is used again.
+func (s *globalPaneState[T, A]) save(p *globalPane[T, A]) {
+	s.Acc, s.Started, s.Count, s.HasLast, s.Last, s.High = p.acc, p.started, int64(p.count), p.hasLast, p.last, p.high
+	s.Records = s.Records[:0]
+	for _, r := range p.live() {
+		s.Records = append(s.Records, timedState[T]{r.v, r.t})
+	}
+}
+
+// pane is the window that s was saved of.
+func (s *globalPaneState[T, A]) pane() globalPane[T, A] {
+	p := globalPane[T, A]{acc: s.Acc, started: s.Started, count: int(s.Count), hasLast: s.HasLast, last: s.Last, high: operator.NoWatermark}
+	for _, x := range s.Records {
+		p.append(timed[T]{x.V, x.T})
+	}
+	p.high = s.High
+	return p
+}
+
+// globalFormat is how a window is stored that doesn't fit into memory: as in a checkpoint.
+func globalFormat[K comparable, T, A any](c pairCodec[K, globalPaneState[T, A]]) state.Format[K, globalPane[T, A]] {
+	var scratch globalPaneState[T, A]
+	read := ownedReader(c.val)
+	return state.Format[K, globalPane[T, A]]{
+		Hash: c.key.Hash, AppendKey: c.key.EncodeValue, ReadKey: ownedReader(c.key.Type),
+		Append: func(dst []byte, p *globalPane[T, A]) []byte {
+			scratch.save(p)
+			return c.val.EncodeValue(dst, &scratch)
+		},
+		Read: func(p *globalPane[T, A], src []byte) error {
+			var s globalPaneState[T, A]
+			err := read(&s, src)
+			*p = s.pane()
+			return err
+		},
+		Extra: func(n int) int64 { return int64(n) + entryOverhead },
+	}
+}
+
 // Snapshot freezes the windows of all keys.
 func (o *globalWindow[K, T, A, O]) Snapshot(int64) (operator.StateSnapshot, error) {
+	if err := o.space.Err(); err != nil {
+		return nil, err
+	}
 	var s globalPaneState[T, A]
 	return tableSnapshot(o.pairs, o.groups, o.windows, o.every, func(p *globalPane[T, A], put func(*globalPaneState[T, A])) {
-		s.Acc, s.Started, s.Count, s.HasLast, s.Last, s.High = p.acc, p.started, int64(p.count), p.hasLast, p.last, p.high
-		s.Records = s.Records[:0]
-		for _, r := range p.live() {
-			s.Records = append(s.Records, timedState[T]{r.v, r.t})
-		}
+		s.save(p)
 		put(&s)
 	}), nil
 }
@@ -254,11 +293,7 @@ func (o *globalWindow[K, T, A, O]) Snapshot(int64) (operator.StateSnapshot, erro
 func (o *globalWindow[K, T, A, O]) Restore(r operator.StateReader) error {
 	err := o.pairs.read(r, func(h uint32, k K, s *globalPaneState[T, A]) error {
 		p, _ := o.windows.At(h, k)
-		*p = globalPane[T, A]{acc: s.Acc, started: s.Started, count: int(s.Count), hasLast: s.HasLast, last: s.Last, high: operator.NoWatermark}
-		for _, x := range s.Records {
-			p.append(timed[T]{x.V, x.T})
-		}
-		p.high = s.High
+		*p = s.pane()
 		return nil
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/weftstream/weft/codec"
 	"github.com/weftstream/weft/operator"
 	"github.com/weftstream/weft/runtime/state"
 )
@@ -50,6 +51,11 @@ func newSessionWindow[K comparable, T, A, O any](env *operator.Env, w Windowed[K
 	o := &sessionWindow[K, T, A, O]{windowBase: newWindowBase(env, w, s, fn), gap: s.a.size.Milliseconds(), lateness: s.lateness.Milliseconds(),
 		clone: cloneOf(w.in.kt), groups: groupsOf(env), pairs: pairs}
 	o.keys = newTable(o.groups, o.clone, copySessions(fn.copy))
+	format, err := sessionFormat[K, A](w.in.kt)
+	if err != nil {
+		return nil, err
+	}
+	o.keys.Spill(o.space, format)
 	return o, nil
 }
 
@@ -251,8 +257,50 @@ func (o *sessionWindow[K, T, A, O]) run(tm timer[K]) {
 	}
 }
 
+// storedSession is how a session is stored that doesn't fit into memory. Timers stay in memory.
+type storedSession[A any] struct {
+	Start, End, Timer int64
+	Fired             bool
+	Acc               A
+}
+
+// sessionFormat is how the sessions of a key are stored.
+func sessionFormat[K comparable, A any](kt *codec.Key[K]) (f state.Format[K, []session1[A]], err error) {
+	list, err := codec.Of[[]storedSession[A]]()
+	if err != nil {
+		return f, err
+	}
+	var scratch []storedSession[A]
+	read := ownedReader(list)
+	return state.Format[K, []session1[A]]{
+		Hash: kt.Hash, AppendKey: kt.EncodeValue, ReadKey: ownedReader(kt.Type),
+		Append: func(dst []byte, v *[]session1[A]) []byte {
+			scratch = scratch[:0]
+			for i := range *v {
+				s := &(*v)[i]
+				scratch = append(scratch, storedSession[A]{s.start, s.end, s.timer, s.fired, s.acc})
+			}
+			dst = list.EncodeValue(dst, &scratch)
+			clear(scratch)
+			return dst
+		},
+		Read: func(v *[]session1[A], src []byte) error {
+			var stored []storedSession[A]
+			err := read(&stored, src)
+			for _, s := range stored {
+				*v = append(*v, session1[A]{s.Start, s.End, s.Fired, s.Timer, s.Acc})
+			}
+			return err
+		},
+		Extra: func(n int) int64 { return int64(n) + 2*entryOverhead },
+	}, nil
+}
+
 // Snapshot freezes the sessions; their timers follow from them.
 func (o *sessionWindow[K, T, A, O]) Snapshot(int64) (operator.StateSnapshot, error) {
+	if err := o.space.Err(); err != nil {
+		return nil, err
+	}
 	var p paneState[A]
 	return tableSnapshot(o.pairs, o.groups, o.keys, o.every, func(list *[]session1[A], put func(*paneState[A])) {
 		for i := range *list {

@@ -57,6 +57,7 @@ func tableSnapshot[K comparable, V, S any](c pairCodec[K, S], r state.Range, t *
 				key = k
 				save(v, put)
 			}
+			p.failed(frozen.Err())
 		})
 	}}
 }

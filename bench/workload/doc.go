@@ -8,8 +8,10 @@ package workload
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"github.com/weftstream/weft/graph"
+	_ "github.com/weftstream/weft/statebackend/pebble" // for the workloads on it
 	"github.com/weftstream/weft/stream"
 )
 
@@ -30,8 +32,24 @@ type Params struct {
 var Jobs = map[string]*stream.Job[Params]{
 	"stateless": stateless,
 	"topspeed":  topspeed,
-	"window":    window,
-	"wordcount": wordcount,
+	// The window workload again, on the state backend pebble: with room for all keys in memory, and without.
+	"pebble10k":   window,
+	"pebble1m":    window,
+	"pebblespill": window,
+	"window":      window,
+	"wordcount":   wordcount,
+}
+
+// pebbleMemory is the memory of the workloads on the state backend pebble, in bytes.
+var pebbleMemory = map[string]int64{"pebble10k": 256 << 20, "pebble1m": 256 << 20, "pebblespill": 32 << 20}
+
+// settings are the configuration that a workload runs with.
+func settings(name string) map[string]string {
+	memory, ok := pebbleMemory[name]
+	if !ok {
+		return nil
+	}
+	return map[string]string{"state.backend.type": "pebble", "state.backend.pebble.memory.fixed-per-host": strconv.FormatInt(memory, 10)}
 }
 
 // Build makes the graph of a job in a task host that doesn't go through stream.Main.

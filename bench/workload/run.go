@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/weftstream/weft/bench/bare"
@@ -29,7 +31,7 @@ func Run(ctx context.Context, name string, p Params) (o Outcome, err error) {
 	if j == nil {
 		return o, fmt.Errorf("run workload %q: there is none of that name", name)
 	}
-	d := stream.NewLocalDriver(stream.LocalOptions{})
+	d := stream.NewLocalDriver(stream.LocalOptions{Configuration: settings(name)})
 	defer func() { err = errors.Join(err, d.Close()) }()
 	r, err := j.Run(ctx, d, p)
 	if err != nil {
@@ -46,6 +48,9 @@ func RunSpread(ctx context.Context, name string, p Params) (o Outcome, err error
 		return o, err
 	}
 	var b conf.Builder
+	for k, v := range settings(name) {
+		b.Set(k, v, "")
+	}
 	c, _, err := b.Build()
 	if err != nil {
 		return o, err
@@ -97,13 +102,24 @@ func Bare(name string, p Params) (o Outcome, err error) {
 		o.Checksum = bare.TopSpeed(p.Records)
 	case "window":
 		o.Checksum = bare.Window(p.Records, p.Keys, p.Parallelism)
+	case "pebble10k", "pebble1m", "pebblespill":
+		o.Checksum, err = windowOnPebble(name, p)
 	case "wordcount":
 		o.Checksum = bare.WordCount(p.Records, p.Parallelism)
 	default:
 		return o, fmt.Errorf("run the bare loop of %q: there is none of that name", name)
 	}
 	o.Wall = time.Since(start)
-	return o, nil
+	return o, err
+}
+
+func windowOnPebble(name string, p Params) (sum uint64, err error) {
+	dir, err := os.MkdirTemp("", "weft-bench-")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	return bare.WindowOnPebble(p.Records, p.Keys, p.Parallelism, filepath.Join(dir, "db"), pebbleMemory[name])
 }
 
 // Comparable says whether the checksum of a workload doesn't depend on how the records of several subtasks interleave.

@@ -16,6 +16,8 @@ func TestChecksums(t *testing.T) {
 		{"window", Params{Records: 2_100_000, Keys: 500}}, // several windows
 		{"window", Params{Records: 50_003, Keys: 100_000}},
 		{"topspeed", Params{Records: 100_000}},
+		{"pebble10k", Params{Records: 1_100_000, Keys: 500}},
+		{"pebblespill", Params{Records: 50_003, Keys: 100_000}},
 	}
 	for _, c := range cases {
 		for _, par := range []int{1, 2} {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/weftstream/weft/connector/datagen"
 	"github.com/weftstream/weft/connector/file"
+	_ "github.com/weftstream/weft/statebackend/pebble"
 	"github.com/weftstream/weft/stream"
 )
 
@@ -109,6 +110,8 @@ func TestExactlyOnce(t *testing.T) {
 		"files":     {},
 		"inline":    {"execution.checkpointing.storage": "jobmanager"},
 		"unaligned": {"execution.checkpointing.unaligned.enabled": "true"},
+		// Without room in memory: every value goes through the disk.
+		"pebble":    {"state.backend.type": "pebble", "state.backend.pebble.memory.fixed-per-host": "4 mb", "state.backend.pebble.memory.cache-ratio": "0"},
 		"switching": {"execution.checkpointing.unaligned.enabled": "true", "execution.checkpointing.aligned-checkpoint-timeout": "5 ms"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -38,6 +38,7 @@ type host struct {
 	helpers  sync.WaitGroup // acceptor, metrics
 	// cancelInterval is task.cancellation.interval in nanoseconds once the host has its configuration.
 	cancelInterval atomic.Int64
+	store          operator.ClosableStateStore // nil: keyed state is all in memory
 
 	mu      sync.Mutex
 	running map[execution]*task.Task
@@ -164,6 +165,11 @@ func (h *host) begin(s *linkpb.HostStart) error {
 	if err != nil {
 		return err
 	}
+	store, err := settings.backend.open(s)
+	if err != nil {
+		return fmt.Errorf("start job %q: %w", s.GetGraph().GetName(), err)
+	}
+	h.store = store
 	x, err := network.NewExchange(network.Config{Job: s.GetGraph().ID(), Resource: s.GetResourceId(), Key: s.GetJobKey(), Dial: h.o.Dial,
 		Encrypt: settings.encrypt, Compress: settings.compress, Log: h.log})
 	if err != nil {
@@ -171,6 +177,9 @@ func (h *host) begin(s *linkpb.HostStart) error {
 	}
 	h.job = &task.Job{Graph: s.GetGraph(), Stream: stream, Nodes: map[operator.ID]*graph.Node{}, Exchange: x, Resource: s.GetResourceId(), Epoch: s.GetEpoch(),
 		Settings: settings.Settings, Log: h.log}
+	if store != nil {
+		h.job.Store = store
+	}
 	if h.o.Files != nil {
 		h.job.Files = h.o.Files()
 	}
@@ -265,6 +274,11 @@ func (h *host) close() {
 	}
 	if h.job != nil {
 		h.job.Exchange.Close()
+	}
+	if h.store != nil {
+		if err := h.store.Close(); err != nil {
+			h.log.Warn("the state backend's files may be left until the TaskManager removes them", "error", err)
+		}
 	}
 	h.helpers.Wait()
 }

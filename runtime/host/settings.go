@@ -16,6 +16,7 @@ type settings struct {
 	encrypt, compress bool // what goes to other hosts
 	// cancelInterval is how often it is said where a subtask is that ignores its cancellation; 0: never.
 	cancelInterval time.Duration
+	backend        stateBackend
 }
 
 // settingsOf takes from the configuration what hosts and tasks look at. bounded says that all sources of the job end.
@@ -31,6 +32,7 @@ func settingsOf(pairs map[string]string, job graph.JobID, bounded bool) (setting
 	if most := conf.Get(c, conf.TaskCancellationTimeout); most > 0 {
 		s.cancelInterval = min(s.cancelInterval, most/2) // the host is killed after most, and then nobody can tell
 	}
+	s.backend = stateBackendOf(c)
 	if !conf.Get(c, conf.ExecutionBufferTimeoutEnabled) {
 		s.BufferTimeout = -1
 	}

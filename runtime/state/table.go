@@ -14,6 +14,7 @@ type Table[K comparable, V any] struct {
 	n      int
 	own    func(*V)     // see CopyValues
 	views  atomic.Int32 // frozen views not yet released
+	spill  *spill[K, V] // nil: everything is in memory
 }
 
 type group[K comparable, V any] struct {
@@ -21,6 +22,8 @@ type group[K comparable, V any] struct {
 	n     int
 	// frozen says that a view may be reading slots: they are copied before the first change.
 	frozen bool
+	// stored says that the store may hold keys of the group; a slot, where there is one, is newer.
+	stored bool
 }
 
 type slot[K comparable, V any] struct {
@@ -62,6 +65,9 @@ func (t *Table[K, V]) At(hash uint32, k K) (v *V, inserted bool) {
 				return &s.val, false
 			}
 		}
+	}
+	if t.spill != nil {
+		return t.miss(g, hash, k)
 	}
 	return t.insert(g, hash, k), true
 }
@@ -125,6 +131,9 @@ func (t *Table[K, V]) Find(hash uint32, k K) *V {
 		}
 		return &g.slots[i].val
 	}
+	if g.stored {
+		return t.load(g, hash, k)
+	}
 	return nil
 }
 
@@ -133,7 +142,14 @@ func (t *Table[K, V]) Delete(hash uint32, k K) bool {
 	g := t.group(hash)
 	at := g.find(hash, k)
 	if at < 0 {
-		return false
+		if !g.stored || !t.deleteStored(g, k, false) {
+			return false
+		}
+		t.n--
+		return true
+	}
+	if g.stored {
+		t.deleteStored(g, k, true)
 	}
 	if g.frozen {
 		t.thaw(g)
@@ -150,14 +166,23 @@ func (t *Table[K, V]) Delete(hash uint32, k K) bool {
 	g.slots[gap] = slot[K, V]{}
 	g.n--
 	t.n--
+	if t.spill != nil {
+		t.spill.space.used -= t.spill.extra
+	}
 	return true
 }
 
 // Clear removes all keys and keeps the room.
 func (t *Table[K, V]) Clear() {
+	if t.spill != nil {
+		t.clearStored()
+	}
 	for i := range t.groups {
 		g := &t.groups[i]
 		if g.frozen {
+			if t.spill != nil {
+				t.spill.space.used -= int64(len(g.slots)) * t.slotSize()
+			}
 			g.slots, g.n, g.frozen = nil, 0, false
 		} else if g.n != 0 {
 			clear(g.slots)
@@ -174,7 +199,8 @@ type Cursor struct {
 	left  int // slots that are still to be looked at
 }
 
-// Walk goes on from c, looks at not many more than n places, and yields the keys there. It says whether it has come to the
+// Walk goes on from c, looks at not many more than n places, and yields the keys there, of a table before a store those in
+// memory. It says whether it has come to the
 // end; then c is at the beginning again. The values, and the table during a call, must not be changed. Between two calls it
 // may be: a key that was there all the time is yielded once, or sometimes twice, but one whose place moved because another
 // was deleted may, rarely, be left to the next walk. What a view shares is not copied.
@@ -208,6 +234,10 @@ func (t *Table[K, V]) All(yield func(hash uint32, k *K, v *V) bool) {
 	for i := range t.groups {
 		if t.groups[i].frozen {
 			t.thaw(&t.groups[i])
+		}
+		if t.groups[i].stored {
+			t.spill.space.room(0)
+			t.loadGroup(&t.groups[i])
 		}
 		slots := t.groups[i].slots
 		for j := range slots {

@@ -63,7 +63,7 @@ func (t *Task) make(i int) error {
 	op, err := l.node.Factory(&operator.Env{
 		Job: t.job.Graph.ID().String(), JobName: t.job.Graph.GetName(), ID: id, Name: l.node.Name,
 		Subtask: int(t.ID().GetSubtask()), Parallelism: int(t.vertex.GetParallelism()), MaxParallelism: int(t.vertex.GetMaxParallelism()),
-		Epoch: t.job.Epoch, Attempt: int(t.ID().GetAttempt()), BatchSize: t.batchSize(), Runtime: l.rt,
+		Epoch: t.job.Epoch, Attempt: int(t.ID().GetAttempt()), BatchSize: t.batchSize(), Store: t.job.Store, Runtime: l.rt,
 		WatermarkInterval: (t.job.Settings.WatermarkInterval + time.Millisecond - 1).Milliseconds(), Batch: t.job.Settings.Batch,
 		Log: t.log.With("operator", l.node.Name),
 	})

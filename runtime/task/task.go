@@ -61,6 +61,8 @@ type Job struct {
 	// Epoch is the JobManager's.
 	Epoch    uint64
 	Settings Settings
+	// Store is where keyed state goes that doesn't fit into memory; nil for the hashmap backend.
+	Store operator.StateStore
 	// Files are the file systems that checkpoints are written to and read from; may be nil without any.
 	Files *filesystem.Set
 	// Local keeps copies of state files on the TaskManager's disk; nil where there is no room for them.

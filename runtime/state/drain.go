@@ -1,6 +1,10 @@
 package state
 
-import "github.com/weftstream/weft/operator"
+import (
+	"errors"
+
+	"github.com/weftstream/weft/operator"
+)
 
 // Drain is All and then Clear. What is in the store is read once and neither brought into memory nor written back. yield
 // may change the value it gets; when it returns false the rest is removed unseen.
@@ -66,7 +70,7 @@ func (t *Table[K, V]) drainStored(view *operator.StateView, i int, g *group[K, V
 		}
 		return nil
 	})
-	if err != nil && err != errStop {
+	if err != nil && !errors.Is(err, errStop) {
 		p.space.fail(err)
 	}
 	return err == nil

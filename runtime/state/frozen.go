@@ -133,7 +133,7 @@ func (f *Frozen[K, V]) Stored(g int) iter.Seq2[*K, []byte] {
 			}
 			return nil
 		})
-		if err != nil && err != errStop {
+		if err != nil && !errors.Is(err, errStop) {
 			f.err = err
 		}
 	}

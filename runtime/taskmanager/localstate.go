@@ -17,16 +17,19 @@ func (c *Config) localState(job graph.JobID) string {
 	return filepath.Join(c.LocalStateDir, job.String())
 }
 
-// left removes a job's copies once the TaskManager has ended its host. They stay after a host that ended by itself: the job
-// may start another one here and read them.
-func (s *session) left(job graph.JobID) {
-	if s.core.jobs[job] == nil {
-		s.removeLocalState(job)
+// left is the end of a job's host. With the last of its slots gone the job's copies go, too; a host that ended by itself
+// leaves them for a while: the job may start another one here and read them.
+func (s *session) left(r *runner) {
+	switch {
+	case s.core.jobs[r.job] != nil:
+	case r.byItself:
+		s.linger(r.job)
+	default:
+		s.removeLocalState(r.job)
 	}
 }
 
-// gaveBack removes the copies of a job that has given back its slots after its host had ended by itself, and doesn't ask for
-// others within the time that it may wait for slots.
+// gaveBack looks whether a job has given back its last slot here after its host had ended by itself.
 func (s *session) gaveBack(m *rpcpb.ToTaskManager) {
 	var job graph.JobID
 	switch {
@@ -37,11 +40,21 @@ func (s *session) gaveBack(m *rpcpb.ToTaskManager) {
 	default:
 		return
 	}
-	if s.core.jobs[job] != nil || s.t.c.LocalStateDir == "" || s.t.c.SlotTimeout < 0 {
+	if s.core.jobs[job] == nil {
+		s.linger(job)
+	}
+}
+
+// linger removes the copies of a job that has no slots here if it doesn't ask for others within the time that it may wait for
+// slots.
+func (s *session) linger(job graph.JobID) {
+	if s.t.c.LocalStateDir == "" || s.t.c.SlotTimeout < 0 {
 		return
 	}
 	s.after(s.t.c.SlotTimeout, func() []action {
-		s.left(job)
+		if s.core.jobs[job] == nil {
+			s.removeLocalState(job)
+		}
 		return nil
 	})
 }

@@ -34,6 +34,7 @@ type runner struct {
 	mu       sync.Mutex
 	host     Host
 	expected bool   // the TaskManager ends the host
+	byItself bool   // it had ended before the TaskManager wanted that
 	stopped  string // why the host was asked to end
 	doom     string // why the host is killed
 }
@@ -144,7 +145,7 @@ func (r *runner) notStarted(err error) {
 // explain completes what the host's end says with what only the TaskManager knows.
 func (r *runner) explain(x *linkpb.HostExit) {
 	r.mu.Lock()
-	x.Expected = r.expected
+	x.Expected, r.byItself = r.expected, !r.expected
 	switch {
 	case r.doom != "":
 		x.Reason = r.doom

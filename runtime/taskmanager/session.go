@@ -77,7 +77,7 @@ func (s *session) run(ctx context.Context) (again bool, err error) {
 		case r := <-s.exits:
 			s.drop(r)
 			s.do(s.core.hostEnded(r.job))
-			s.left(r.job)
+			s.left(r)
 		case f := <-s.timeouts:
 			s.do(f())
 		case <-beat.C:

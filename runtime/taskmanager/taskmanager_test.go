@@ -150,7 +150,7 @@ func TestLocalState(t *testing.T) {
 	j, connect := newJobManager(t, false)
 	starter := newFakeStarter()
 	root := filepath.Join(t.TempDir(), "local-state")
-	m := start(t, connect, starter, func(c *Config) { c.LocalStateDir, c.SlotTimeout = root, 50*time.Millisecond })
+	m := start(t, connect, starter, func(c *Config) { c.LocalStateDir, c.SlotTimeout = root, 500*time.Millisecond })
 	j.connected()
 	host := func(job byte, allocation string) *fakeHost {
 		t.Helper()

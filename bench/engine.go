@@ -141,18 +141,15 @@ func (c *cluster) checkpoint(ctx context.Context, o options, t *table) (err erro
 	if err != nil {
 		return err
 	}
-	target := []string{"-t", "yarn-application", "-Dyarn.application.id=" + app}
-	select { // until every key has a value, and for as long again without a checkpoint
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(settle):
+	if err := pause(ctx, settle); err != nil { // until every key has a value, and for as long again without a checkpoint
+		return err
 	}
 	var took, floor []time.Duration
 	var during [][2]int64 // tenths of seconds
 	var size int64
 	for range o.latencyRuns {
 		begin := time.Now()
-		if _, err := output(c.command(ctx, c.weft, append([]string{"checkpoint", job}, target...)...)); err != nil {
+		if err := c.verb(ctx, app, "checkpoint", job); err != nil {
 			return err
 		}
 		took = append(took, time.Since(begin))
@@ -167,12 +164,7 @@ func (c *cluster) checkpoint(ctx context.Context, o options, t *table) (err erro
 		}
 		floor = append(floor, time.Since(begin))
 	}
-	if _, err := output(c.command(ctx, c.weft, append([]string{"cancel", job}, target...)...)); err != nil {
-		return err
-	}
-	limited, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("%s did not end within %v", app, runLimit))
-	defer cancel()
-	if err := c.ended(limited, app); err != nil {
+	if err := c.cancel(ctx, app, job); err != nil {
 		return err
 	}
 	in, out, err := pauses(dir, 2, during)
@@ -196,26 +188,44 @@ func (c *cluster) backpressure(ctx context.Context, o options, t *table) (err er
 	if err != nil {
 		return err
 	}
-	target := []string{"-t", "yarn-application", "-Dyarn.application.id=" + app}
-	select { // until all buffers are full
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(settle):
+	if err := pause(ctx, settle); err != nil { // until all buffers are full
+		return err
 	}
 	var took []time.Duration
 	for range o.latencyRuns {
 		begin := time.Now()
-		if _, err := output(c.command(ctx, c.weft, append([]string{"checkpoint", job}, target...)...)); err != nil {
+		if err := c.verb(ctx, app, "checkpoint", job); err != nil {
 			return err
 		}
 		took = append(took, time.Since(begin))
 	}
-	if _, err := output(c.command(ctx, c.weft, append([]string{"cancel", job}, target...)...)); err != nil {
+	return errors.Join(c.cancel(ctx, app, job), t.add(newLatencyRow("backpressure", "unaligned checkpoint", took, nil)))
+}
+
+// verb has weft do something with a job of an application.
+func (c *cluster) verb(ctx context.Context, app, verb, job string) error {
+	_, err := output(c.command(ctx, c.weft, verb, job, "-t", "yarn-application", "-Dyarn.application.id="+app))
+	return err
+}
+
+// cancel ends a job, and waits for the end of its application.
+func (c *cluster) cancel(ctx context.Context, app, job string) error {
+	if err := c.verb(ctx, app, "cancel", job); err != nil {
 		return err
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("%s did not end within %v", app, runLimit))
-	defer cancel()
-	return errors.Join(c.ended(limited, app), t.add(newLatencyRow("backpressure", "unaligned checkpoint", took, nil)))
+	ctx, stop := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("%s did not end within %v", app, runLimit))
+	defer stop()
+	return c.ended(ctx, app)
+}
+
+// pause lets d pass.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // filesBelow are the sizes of the files below a directory.
@@ -350,10 +360,8 @@ func (c *cluster) recovery(ctx context.Context, dir, kind string) (took time.Dur
 	if _, err := newMarkers(ctx, dir, time.Time{}); err != nil {
 		return 0, err
 	}
-	select { // a checkpoint or two
-	case <-ctx.Done():
-		return 0, context.Cause(ctx)
-	case <-time.After(1500 * time.Millisecond):
+	if err := pause(ctx, 1500*time.Millisecond); err != nil { // a checkpoint or two
+		return 0, err
 	}
 	found, err := processes(func(p process) bool { return p.kind() == kind && p.below(c.dir) })
 	if err != nil {

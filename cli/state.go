@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/weftstream/weft/filesystem/hdfs"
 	"github.com/weftstream/weft/operator"
 	"github.com/weftstream/weft/runtime/checkpoint"
 	"github.com/weftstream/weft/runtime/checkpoint/checkpointpb"
@@ -90,7 +91,7 @@ func (o *stateOptions) on(ctx context.Context, env *Env, path string, do stateAc
 	if err != nil {
 		return err
 	}
-	files, err := s.openFiles()
+	files, err := hdfs.NewSet(s.conf, s.Getenv)
 	if err != nil {
 		return err
 	}

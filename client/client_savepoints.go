@@ -60,61 +60,46 @@ func (c *Client) trigger(ctx context.Context, path string, body any) (string, er
 
 // AwaitSavepoint waits for the end of what Savepoint or Stop triggered and returns the savepoint's path.
 func (c *Client) AwaitSavepoint(ctx context.Context, id graph.JobID, trigger string) (path string, err error) {
-	var out api.SavepointStatus
-	err = c.look(ctx, jobPath(id, "/savepoints/"+trigger), &out, func() (bool, *api.Throwable) {
-		if out.Operation == nil {
-			return false, nil
-		}
-		return true, out.Operation.Failure
-	})
+	op, err := outcome(ctx, c, jobPath(id, "/savepoints/"+trigger), func(o *api.SavepointOperation) *api.Throwable { return o.Failure })
 	if err != nil {
 		return "", err
 	}
-	return out.Operation.Location, nil
+	return op.Location, nil
 }
 
 // AwaitCheckpoint waits for the end of what Checkpoint triggered and returns the checkpoint's id.
 func (c *Client) AwaitCheckpoint(ctx context.Context, id graph.JobID, trigger string) (int64, error) {
-	var out api.CheckpointStatus
-	err := c.look(ctx, jobPath(id, "/checkpoints/"+trigger), &out, func() (bool, *api.Throwable) {
-		if out.Operation == nil {
-			return false, nil
-		}
-		return true, out.Operation.Failure
-	})
+	op, err := outcome(ctx, c, jobPath(id, "/checkpoints/"+trigger), func(o *api.CheckpointOperation) *api.Throwable { return o.Failure })
 	if err != nil {
 		return 0, err
 	}
-	return out.Operation.ID, nil
+	return op.ID, nil
 }
 
 // AwaitDisposal waits for the end of what Dispose triggered.
 func (c *Client) AwaitDisposal(ctx context.Context, trigger string) error {
-	var out api.DisposalStatus
-	return c.look(ctx, "/savepoint-disposal/"+trigger, &out, func() (bool, *api.Throwable) {
-		if out.Operation == nil {
-			return false, nil
-		}
-		return true, out.Operation.Failure
-	})
+	_, err := outcome(ctx, c, "/savepoint-disposal/"+trigger, func(o *api.DisposalOperation) *api.Throwable { return o.Failure })
+	return err
 }
 
-// look asks until ended says that the operation is over; the endpoint waits for that before it answers.
-func (c *Client) look(ctx context.Context, path string, out any, ended func() (bool, *api.Throwable)) error {
+// outcome asks until the operation at path is over, and how it ended; the endpoint waits for that before it answers.
+func outcome[T any](ctx context.Context, c *Client, path string, failure func(*T) *api.Throwable) (*T, error) {
 	for {
 		asked := time.Now()
-		if err := c.call(ctx, request{method: http.MethodGet, path: path, query: waiting, patience: pollWait}, out); err != nil {
-			return err
+		var out api.OperationStatus[T]
+		if err := c.call(ctx, request{method: http.MethodGet, path: path, query: waiting, patience: pollWait}, &out); err != nil {
+			return nil, err
 		}
-		if done, failure := ended(); done {
-			if failure == nil {
-				return nil
+		if out.Operation != nil {
+			f := failure(out.Operation)
+			if f == nil {
+				return out.Operation, nil
 			}
-			text, _, _ := strings.Cut(failure.StackTrace, "\n")
-			return fmt.Errorf("%w: %s", ErrOperationFailed, strings.TrimPrefix(text, failure.Class+": "))
+			text, _, _ := strings.Cut(f.StackTrace, "\n")
+			return nil, fmt.Errorf("%w: %s", ErrOperationFailed, strings.TrimPrefix(text, f.Class+": "))
 		}
 		if err := again(ctx, asked); err != nil {
-			return err
+			return nil, err
 		}
 	}
 }

@@ -112,16 +112,23 @@ func (s *Server) operation(c *call, kind string) (done bool, result any, err err
 	}
 	id := c.PathValue("triggerid")
 	if wait > 0 {
-		select {
-		case s.waiting <- struct{}{}:
-			ctx, cancel := context.WithTimeout(c.Context(), wait)
-			s.operations.await(ctx, kind, id)
-			cancel()
-			<-s.waiting
-		default:
-		}
+		s.hold(c, wait, func(ctx context.Context) { s.operations.await(ctx, kind, id) })
 	}
 	return s.operations.look(kind, id)
+}
+
+// statusOf answers with how far the operation of the path is; failed is the outcome of one that has failed.
+func statusOf[T any](s *Server, c *call, kind string, failed func(*api.Throwable) *T) (any, error) {
+	done, result, err := s.operation(c, kind)
+	switch {
+	case !done && err != nil:
+		return nil, err
+	case !done:
+		return api.OperationStatus[T]{Status: api.AsyncStatus{ID: api.InProgress}}, nil
+	case err != nil:
+		return api.OperationStatus[T]{Status: api.AsyncStatus{ID: api.Completed}, Operation: failed(throwable(err))}, nil
+	}
+	return api.OperationStatus[T]{Status: api.AsyncStatus{ID: api.Completed}, Operation: result.(*T)}, nil
 }
 
 func (s *Server) savepointStatus(c *call) (any, error) {
@@ -129,16 +136,7 @@ func (s *Server) savepointStatus(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	done, result, err := s.operation(c, "savepoint/"+id.String())
-	switch {
-	case !done && err != nil:
-		return nil, err
-	case !done:
-		return api.SavepointStatus{Status: api.AsyncStatus{ID: api.InProgress}}, nil
-	case err != nil:
-		return api.SavepointStatus{Status: api.AsyncStatus{ID: api.Completed}, Operation: &api.SavepointOperation{Failure: throwable(err)}}, nil
-	}
-	return api.SavepointStatus{Status: api.AsyncStatus{ID: api.Completed}, Operation: result.(*api.SavepointOperation)}, nil
+	return statusOf(s, c, "savepoint/"+id.String(), func(t *api.Throwable) *api.SavepointOperation { return &api.SavepointOperation{Failure: t} })
 }
 
 func throwable(err error) *api.Throwable {
@@ -169,16 +167,7 @@ func (s *Server) checkpointStatus(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	done, result, err := s.operation(c, "checkpoint/"+id.String())
-	switch {
-	case !done && err != nil:
-		return nil, err
-	case !done:
-		return api.CheckpointStatus{Status: api.AsyncStatus{ID: api.InProgress}}, nil
-	case err != nil:
-		return api.CheckpointStatus{Status: api.AsyncStatus{ID: api.Completed}, Operation: &api.CheckpointOperation{Failure: throwable(err)}}, nil
-	}
-	return api.CheckpointStatus{Status: api.AsyncStatus{ID: api.Completed}, Operation: result.(*api.CheckpointOperation)}, nil
+	return statusOf(s, c, "checkpoint/"+id.String(), func(t *api.Throwable) *api.CheckpointOperation { return &api.CheckpointOperation{Failure: t} })
 }
 
 func (s *Server) checkpoints(c *call) (any, error) {
@@ -271,16 +260,7 @@ func (s *Server) disposal(c *call) (any, error) {
 }
 
 func (s *Server) disposalStatus(c *call) (any, error) {
-	done, result, err := s.operation(c, "disposal")
-	switch {
-	case !done && err != nil:
-		return nil, err
-	case !done:
-		return api.DisposalStatus{Status: api.AsyncStatus{ID: api.InProgress}}, nil
-	case err != nil:
-		return api.DisposalStatus{Status: api.AsyncStatus{ID: api.Completed}, Operation: &api.DisposalOperation{Failure: throwable(err)}}, nil
-	}
-	return api.DisposalStatus{Status: api.AsyncStatus{ID: api.Completed}, Operation: result.(*api.DisposalOperation)}, nil
+	return statusOf(s, c, "disposal", func(t *api.Throwable) *api.DisposalOperation { return &api.DisposalOperation{Failure: t} })
 }
 
 // checkpointing is the Dispatcher's part in it.

@@ -166,18 +166,26 @@ func waitOf(c *call) (time.Duration, error) {
 	return min(wait, maxWait), nil
 }
 
-// await returns nil if the job hasn't ended within wait. If too many clients wait already it doesn't wait.
-func (s *Server) await(c *call, id graph.JobID, wait time.Duration) (*linkpb.JobResult, error) {
+// hold calls wait, whose ctx ends after d or with the request, and says so; if too many clients wait already it doesn't.
+func (s *Server) hold(c *call, d time.Duration, wait func(ctx context.Context)) bool {
 	select {
 	case s.waiting <- struct{}{}:
 		defer func() { <-s.waiting }()
 	default:
-		return nil, nil
+		return false
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), wait)
+	ctx, cancel := context.WithTimeout(c.Context(), d)
 	defer cancel()
-	r, err := c.Jobs.Await(ctx, id)
-	if err == nil {
+	wait(ctx)
+	return true
+}
+
+// await returns nil if the job hasn't ended within wait. If too many clients wait already it doesn't wait.
+func (s *Server) await(c *call, id graph.JobID, wait time.Duration) (*linkpb.JobResult, error) {
+	var r *linkpb.JobResult
+	var err error
+	held := s.hold(c, wait, func(ctx context.Context) { r, err = c.Jobs.Await(ctx, id) })
+	if !held || err == nil {
 		return r, nil
 	}
 	// The job may have ended in the same moment.

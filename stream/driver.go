@@ -7,12 +7,14 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"os"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/filesystem"
+	"github.com/weftstream/weft/filesystem/hdfs"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/minicluster"
@@ -132,7 +134,7 @@ func (d *Driver) openFiles() (*filesystem.Set, error) {
 		if err != nil {
 			return nil, err
 		}
-		if d.files, err = openFiles(c); err != nil {
+		if d.files, err = hdfs.NewSet(c, os.Getenv); err != nil {
 			return nil, err
 		}
 	}

@@ -27,6 +27,18 @@ func joinWindow[K comparable, L, R any](s Keyed[K, either[L, R]], in Assigner, o
 	return w
 }
 
+// canCombine records what keeps a function from reading a stream of e together with one of other; none: there is no function. It
+// says whether both are of one graph.
+func canCombine(e *Env, at, what string, other *Env, none bool) bool {
+	if none {
+		e.fail(at, "%s with a nil function", what)
+	}
+	if other != e {
+		e.fail(at, "%s with a stream of another Env: a job is one graph", what)
+	}
+	return other == e
+}
+
 // either is a record of one of the two sides of a join.
 type either[L, R any] struct {
 	Right bool
@@ -59,11 +71,7 @@ func eitherOf[L, R any](l Stream[L], r Stream[R], name string) Stream[either[L, 
 func Join[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], in Assigner, f func(L, R) O, options ...JoinOption) Stream[O] {
 	at := caller()
 	e := l.in.env.check(at, "Join")
-	if f == nil {
-		e.fail(at, "Join with a nil function")
-	}
-	if r.in.env != e {
-		e.fail(at, "Join with a stream of another Env: a job is one graph")
+	if !canCombine(e, at, "Join", r.in.env, f == nil) {
 		return Stream[O]{env: e, typ: typeOf[O](e, at)}
 	}
 	joined := Apply(joinWindow(sides(l, r, "Join"), in, options), func(_ Pane[K], in iter.Seq[either[L, R]], emit func(O)) {
@@ -89,11 +97,7 @@ func Join[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], in Assigner, 
 func CoGroup[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], in Assigner, f func(p Pane[K], left iter.Seq[L], right iter.Seq[R], emit func(O)), options ...JoinOption) Stream[O] {
 	at := caller()
 	e := l.in.env.check(at, "CoGroup")
-	if f == nil {
-		e.fail(at, "CoGroup with a nil function")
-	}
-	if r.in.env != e {
-		e.fail(at, "CoGroup with a stream of another Env: a job is one graph")
+	if !canCombine(e, at, "CoGroup", r.in.env, f == nil) {
 		return Stream[O]{env: e, typ: typeOf[O](e, at)}
 	}
 	grouped := Apply(joinWindow(sides(l, r, "CoGroup"), in, options), func(p Pane[K], in iter.Seq[either[L, R]], emit func(O)) {

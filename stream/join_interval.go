@@ -152,18 +152,26 @@ type intervalJoin[K comparable, L, R, O any] struct {
 func (j *intervalJoin[K, L, R, O]) leftLife() int64  { return max(j.upper, 0) }
 func (j *intervalJoin[K, L, R, O]) rightLife() int64 { return max(-j.lower, 0) }
 
-func (j *intervalJoin[K, L, R, O]) Left(c *Context[K, O], v L) error {
-	t := c.time
-	if t == operator.NoWatermark {
-		return errUntimed
+// timely is the time of the record that c is of, and says whether that is late: then it has gone to the side output to, or
+// was counted.
+func timely[K comparable, O, T any](c *Context[K, O], dropped *Counter, to Tag[T], v T) (t int64, late bool, err error) {
+	switch t = c.time; {
+	case t == operator.NoWatermark:
+		return t, false, errUntimed
+	case t > int64(c.Watermark()):
+		return t, false, nil
+	case to.name == "":
+		dropped.Add(1)
+	default:
+		EmitSide(c, to, v)
 	}
-	if t <= int64(c.Watermark()) {
-		if j.lateLeft.name == "" {
-			j.dropped.Add(1)
-		} else {
-			EmitSide(c, j.lateLeft, v)
-		}
-		return nil
+	return t, true, nil
+}
+
+func (j *intervalJoin[K, L, R, O]) Left(c *Context[K, O], v L) error {
+	t, late, err := timely(c, j.dropped, j.lateLeft, v)
+	if late || err != nil {
+		return err
 	}
 	if j.left.insert(v, t) {
 		c.EventTimer(Time(t + j.leftLife()))
@@ -175,17 +183,9 @@ func (j *intervalJoin[K, L, R, O]) Left(c *Context[K, O], v L) error {
 }
 
 func (j *intervalJoin[K, L, R, O]) Right(c *Context[K, O], v R) error {
-	t := c.time
-	if t == operator.NoWatermark {
-		return errUntimed
-	}
-	if t <= int64(c.Watermark()) {
-		if j.lateRight.name == "" {
-			j.dropped.Add(1)
-		} else {
-			EmitSide(c, j.lateRight, v)
-		}
-		return nil
+	t, late, err := timely(c, j.dropped, j.lateRight, v)
+	if late || err != nil {
+		return err
 	}
 	if j.right.insert(v, t) {
 		c.EventTimer(Time(t + j.rightLife()))

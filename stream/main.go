@@ -15,6 +15,7 @@ import (
 
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/filesystem"
+	"github.com/weftstream/weft/filesystem/hdfs"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link"
 	"github.com/weftstream/weft/link/linkpb"
@@ -180,7 +181,7 @@ func (h *configured) build(name string, params []byte) (*graph.StreamGraph, erro
 	if err != nil {
 		return nil, fmt.Errorf("configuration of the job: %w", err)
 	}
-	if h.files, err = openFiles(c); err != nil {
+	if h.files, err = hdfs.NewSet(c, os.Getenv); err != nil {
 		return nil, err
 	}
 	return buildGraph(name, params, h.files)

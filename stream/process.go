@@ -54,11 +54,7 @@ func CoProcess[K comparable, L, R, O any, P CoProcessor[K, L, R, O]](l Keyed[K, 
 	at := caller()
 	e := l.in.env.check(at, "CoProcess")
 	typ := typeOf[O](e, at)
-	if open == nil {
-		e.fail(at, "CoProcess with a nil function")
-	}
-	if r.in.env != e {
-		e.fail(at, "CoProcess with a stream of another Env: a job is one graph")
+	if !canCombine(e, at, "CoProcess", r.in.env, open == nil) {
 		return Stream[O]{env: e, typ: typ}
 	}
 	var n *graph.Node
@@ -162,9 +158,14 @@ func (p *processor[K, O]) newSlot() int32 {
 // leave forgets the current key when it has no state.
 func (p *processor[K, O]) leave() {
 	if p.ks.live[p.ks.slot] == 0 {
-		p.keys.Delete(p.ctx.hash, p.ctx.key)
-		p.free = append(p.free, p.ks.slot)
+		p.forget(p.ctx.hash, p.ctx.key, p.ks.slot)
 	}
+}
+
+// forget gives the slot of a key back that has no state.
+func (p *processor[K, O]) forget(hash uint32, k K, slot int32) {
+	p.keys.Delete(hash, k)
+	p.free = append(p.free, slot)
 }
 
 func (p *processor[K, O]) setTimer(to *timers[K], at Time) {

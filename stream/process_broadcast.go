@@ -24,7 +24,7 @@ func BroadcastProcess[K comparable, T, B, O any, P BroadcastProcessor[K, T, B, O
 	at := caller()
 	e := s.in.env.check(at, "BroadcastProcess")
 	typ := typeOf[O](e, at)
-	if !canBroadcast(e, at, "BroadcastProcess", b.env, open == nil) {
+	if !canCombine(e, at, "BroadcastProcess", b.env, open == nil) {
 		return Stream[O]{env: e, typ: typ}
 	}
 	var n *graph.Node
@@ -48,7 +48,7 @@ func BroadcastProcessEach[T, B, O any, P BroadcastProcessor[NoKey, T, B, O]](s S
 	at := caller()
 	e := s.env.check(at, "BroadcastProcessEach")
 	typ := typeOf[O](e, at)
-	if !canBroadcast(e, at, "BroadcastProcessEach", b.env, open == nil) {
+	if !canCombine(e, at, "BroadcastProcessEach", b.env, open == nil) {
 		return Stream[O]{env: e, typ: typ}
 	}
 	var n *graph.Node
@@ -66,16 +66,6 @@ func BroadcastProcessEach[T, B, O any, P BroadcastProcessor[NoKey, T, B, O]](s S
 	connect(s, n, 0)
 	connect(b.redistribute(at, "BroadcastProcessEach", graph.Partitioning_BROADCAST), n, 1)
 	return streamOf(e, n, typ)
-}
-
-func canBroadcast(e *Env, at, what string, other *Env, none bool) bool {
-	if none {
-		e.fail(at, "%s with a nil function", what)
-	}
-	if other != e {
-		e.fail(at, "%s with a stream of another Env: a job is one graph", what)
-	}
-	return other == e
 }
 
 // broadcastInput is the input of the broadcast stream.

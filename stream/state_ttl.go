@@ -83,8 +83,7 @@ func (p *processor[K, O]) walkStep(now int64) (end bool) {
 		}
 	})
 	for _, d := range s.dead {
-		p.keys.Delete(d.hash, d.key)
-		p.free = append(p.free, d.slot)
+		p.forget(d.hash, d.key, d.slot)
 	}
 	clear(s.dead)
 	s.dead = s.dead[:0]
@@ -97,7 +96,6 @@ func (p *processor[K, O]) restoreExpiry(s slotState, hash uint32, k K, at int64)
 	s.setExpiry(slot, at)
 	s.expire(slot, p.ks.now())
 	if p.ks.live[slot] == 0 {
-		p.keys.Delete(hash, k)
-		p.free = append(p.free, slot)
+		p.forget(hash, k, slot)
 	}
 }

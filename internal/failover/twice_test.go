@@ -13,7 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/weftstream/weft/internal/soak"
 )
 
 // moment is when the older JobManager is continued.
@@ -62,22 +63,6 @@ func draw(random *rand.Rand, at step) fault {
 	return f
 }
 
-func soak() bool { return os.Getenv("WEFT_SOAK") == "1" }
-
-func dice(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if given := os.Getenv("WEFT_SEED"); given != "" {
-		n, err := strconv.ParseUint(given, 10, 64)
-		if err != nil {
-			t.Fatalf("WEFT_SEED: %v", err)
-		}
-		seed = n
-	}
-	t.Logf("seed %d (to repeat: WEFT_SEED=%d)", seed, seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
-
 // work takes a second or so.
 func work(trouble bool) params {
 	p := params{Events: 3000, Keys: 31, Rate: 3000}
@@ -90,14 +75,14 @@ func work(trouble bool) params {
 // TestTwoJobManagers stops a JobManager at a step, starts its successor, and continues it. In a soak it is every step that
 // it takes in an undisturbed run.
 func TestTwoJobManagers(t *testing.T) {
-	random := dice(t)
+	random := soak.Dice(t)
 	all := undisturbed(t)
 	sample := 6
-	if soak() {
+	if soak.On() {
 		sample = len(all)
 	}
 	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	if !soak() { // as many different ones as possible
+	if !soak.On() { // as many different ones as possible
 		seen := map[string]int{}
 		order := map[step]int{}
 		for _, s := range all {

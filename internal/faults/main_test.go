@@ -5,14 +5,11 @@ package faults
 import (
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"testing"
-	"time"
 )
 
 // parallel is how many applications are disturbed at once: they mostly wait for YARN's heartbeats.
@@ -30,23 +27,6 @@ func TestMain(m *testing.M) {
 		_ = os.RemoveAll(builtDir)
 	}
 	os.Exit(code)
-}
-
-func soak() bool { return os.Getenv("WEFT_SOAK") == "1" }
-
-// dice is the test's source of chance. The seed is printed; WEFT_SEED sets it.
-func dice(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if given := os.Getenv("WEFT_SEED"); given != "" {
-		n, err := strconv.ParseUint(given, 10, 64)
-		if err != nil {
-			t.Fatalf("WEFT_SEED: %v", err)
-		}
-		seed = n
-	}
-	t.Logf("seed %d (to repeat: WEFT_SEED=%d)", seed, seed)
-	return rand.New(rand.NewPCG(seed, 0))
 }
 
 // binary returns an executable of $WEFT_BIN: weft, or examples/<name>.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weftstream/weft/internal/hadooptest"
+	"github.com/weftstream/weft/internal/soak"
 )
 
 // kill is a fault of a wordcount: one process of a role is killed a while after a moment.
@@ -50,9 +51,9 @@ func TestCommittedOutput(t *testing.T) {
 	c := hadooptest.Require(t)
 	in := c.TestDir(t)
 	want := text(t, c, in, 6, 400_000)
-	random := dice(t)
+	random := soak.Dice(t)
 	n := 5
-	if soak() {
+	if soak.On() {
 		n = 60
 	}
 	for range n {
@@ -74,7 +75,7 @@ func TestKilledWhileCommitting(t *testing.T) {
 	for _, role := range []string{taskHost, jobManager} {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
-			wordcountWithout(t, c, in, want, kill{role: role, after: appearing}, dice(t).IntN(4))
+			wordcountWithout(t, c, in, want, kill{role: role, after: appearing}, soak.Dice(t).IntN(4))
 		})
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/weftstream/weft/internal/hadooptest"
+	"github.com/weftstream/weft/internal/soak"
 )
 
 // endpoint is the REST endpoint of an application that asks for no token; "" while there is none, as between two JobManagers.
@@ -105,7 +106,7 @@ func (u *user) rescale(id, job string, parallelism int) {
 func TestRescale(t *testing.T) {
 	t.Parallel()
 	c := hadooptest.Require(t)
-	random := dice(t)
+	random := soak.Dice(t)
 	u := newUser(t, c)
 	dir := c.TestDir(t)
 	const events, keys = 30_000, 100

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weftstream/weft/internal/hadooptest"
+	"github.com/weftstream/weft/internal/soak"
 )
 
 // full is a cluster that is full: one application runs on all nodes, another one has its JobManager and waits for the
@@ -83,7 +84,7 @@ func TestResourceManagerSilent(t *testing.T) {
 // TestTokenRollover: YARN replaces the key of the application master's token several times while it lives, and then forgets
 // all connections. An application with a token of an old key would be refused; this one gets containers.
 func TestTokenRollover(t *testing.T) {
-	if !soak() {
+	if !soak.On() {
 		t.Log("keys live longer than this run: with WEFT_SOAK=1 only")
 		return
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weftstream/weft/internal/hadooptest"
+	"github.com/weftstream/weft/internal/soak"
 )
 
 // restarting are options of an application that checkpoints often and goes on after any failure.
@@ -54,9 +55,9 @@ func countsOf(t testing.TB, c *hadooptest.Cluster, dir string, events, keys int6
 func TestExactlyOnce(t *testing.T) {
 	t.Parallel()
 	c := hadooptest.Require(t)
-	random := dice(t)
+	random := soak.Dice(t)
 	runs, kills := 2, 4
-	if soak() {
+	if soak.On() {
 		runs, kills = 20, 12
 	}
 	for i := range runs {

@@ -33,37 +33,25 @@ type Triggered struct {
 	RequestID string `json:"request-id"`
 }
 
-// SavepointStatus is how far a savepoint is.
-type SavepointStatus struct {
-	Status    AsyncStatus         `json:"status"`
-	Operation *SavepointOperation `json:"operation"`
+// OperationStatus is how far something is that was triggered; Operation, which is how it ended, is null before.
+type OperationStatus[T any] struct {
+	Status    AsyncStatus `json:"status"`
+	Operation *T          `json:"operation"`
 }
 
-// SavepointOperation is how it ended.
+// SavepointOperation is how a savepoint ended.
 type SavepointOperation struct {
 	Location string     `json:"location,omitempty"`
 	Failure  *Throwable `json:"failure-cause,omitempty"`
 }
 
-// CheckpointStatus is how far a checkpoint is that was asked for.
-type CheckpointStatus struct {
-	Status    AsyncStatus          `json:"status"`
-	Operation *CheckpointOperation `json:"operation"`
-}
-
-// CheckpointOperation is how it ended.
+// CheckpointOperation is how a checkpoint ended that was asked for.
 type CheckpointOperation struct {
 	ID      int64      `json:"checkpointId,omitempty"`
 	Failure *Throwable `json:"failureCause,omitempty"`
 }
 
-// DisposalStatus is how far the removal of a savepoint is.
-type DisposalStatus struct {
-	Status    AsyncStatus        `json:"status"`
-	Operation *DisposalOperation `json:"operation"`
-}
-
-// DisposalOperation is how it ended.
+// DisposalOperation is how the removal of a savepoint ended.
 type DisposalOperation struct {
 	Failure *Throwable `json:"failure-cause,omitempty"`
 }

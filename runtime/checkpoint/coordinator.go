@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-
-	"google.golang.org/protobuf/proto"
 
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
@@ -152,27 +149,6 @@ func (c *Coordinator) Rescaled(g *graph.JobGraph) { c.g = g }
 // Latest is the newest completed checkpoint; nil when there is none.
 func (c *Coordinator) Latest() *checkpointpb.Metadata { return c.latest }
 
-// StartFrom says that the job is started from a checkpoint that no JobMaster of it has recorded. With claim it is the job's
-// own from now on: it goes when it is superseded, savepoint or not. Otherwise nothing of it is ever touched.
-func (c *Coordinator) StartFrom(md *checkpointpb.Metadata, claim bool) {
-	c.initial = md.GetDirectory()
-	if claim && c.pointer == nil {
-		c.claimed = &checkpointpb.Retained{Path: md.GetDirectory(), Checkpoint: md.GetCheckpoint()}
-	}
-}
-
-// completed are the checkpoints that the latest record keeps, newest first; before there is one, that which was claimed.
-func (c *Coordinator) completed() []*checkpointpb.Retained {
-	switch {
-	case c.pointer != nil:
-		latest := &checkpointpb.Retained{Path: c.pointer.GetPath(), Checkpoint: c.pointer.GetCheckpoint(), Savepoint: c.latest.GetSavepoint()}
-		return append([]*checkpointpb.Retained{latest}, c.pointer.GetOlder()...)
-	case c.claimed != nil:
-		return []*checkpointpb.Retained{c.claimed}
-	}
-	return nil
-}
-
 // Restored notes that the job starts from a checkpoint.
 func (c *Coordinator) Restored(now int64, md *checkpointpb.Metadata) {
 	c.RegionRestored(now, md)
@@ -192,19 +168,6 @@ func (c *Coordinator) restoredID(md *checkpointpb.Metadata) int64 {
 		return md.GetCheckpoint()
 	}
 	return 0
-}
-
-// Recommit is what is to be committed again after Restored, as a Commit.
-func (c *Coordinator) Recommit() (id int64, commits []*linkpb.OperatorCommit) {
-	if len(c.owed) == 0 {
-		return 0, nil
-	}
-	return c.owed[0].id, c.owed[0].commits
-}
-
-// Committed says that sinks have committed what checkpoint id, and those before it, hold.
-func (c *Coordinator) Committed(id int64) {
-	c.owed = slices.DeleteFunc(c.owed, func(o owed) bool { return o.id <= id })
 }
 
 // Started says that all tasks run: from now on checkpoints are taken.
@@ -551,256 +514,6 @@ func (c *Coordinator) TaskFinished(now int64, id *linkpb.ExecutionID, final *lin
 	}
 }
 
-// check goes on with a checkpoint that has everything.
-func (c *Coordinator) check(now int64, p *pending) {
-	if p.phase != acknowledging {
-		return
-	}
-	for _, t := range c.tasks {
-		if !t.finished && p.acks[keyOf(t.ID)] == nil {
-			return
-		}
-	}
-	p.phase = storable
-	c.storeNext(now)
-}
-
-// storeNext stores the oldest checkpoint that has everything; those before it that haven't are superseded.
-func (c *Coordinator) storeNext(now int64) {
-	if c.storing != nil {
-		return
-	}
-	for _, p := range c.pending {
-		if p.phase == storable {
-			c.store(now, p)
-			return
-		}
-	}
-}
-
-func (c *Coordinator) store(now int64, p *pending) {
-	c.storing, p.phase = p, storing
-	md := &checkpointpb.Metadata{Version: FormatVersion, Checkpoint: p.id, JobId: c.g.GetJobId(), JobName: c.g.GetName(), Savepoint: p.savepoint(),
-		TimestampMs: p.options.GetTimestampMs(), CompletedMs: now, Directory: p.options.GetDirectory(), Coordinators: p.coordinators}
-	var commits []*linkpb.OperatorCommit
-	for _, v := range c.g.GetVertices() {
-		out := &checkpointpb.Vertex{Id: v.GetId(), Parallelism: v.GetParallelism(), MaxParallelism: v.GetMaxParallelism()}
-		for i := range v.GetParallelism() {
-			state, committable := c.stateOf(p, key{string(v.GetId()), i}, now)
-			if state == nil {
-				state = &linkpb.TaskState{}
-			}
-			out.Subtasks = append(out.Subtasks, state)
-			commits = append(commits, committable...)
-		}
-		md.Vertices = append(md.Vertices, out)
-		for _, o := range v.GetOperators() {
-			md.Operators = append(md.Operators, &checkpointpb.Operator{Id: o.GetId(), Uid: o.GetUid(), Name: o.GetName(),
-				Parallelism: v.GetParallelism(), MaxParallelism: v.GetMaxParallelism()})
-		}
-	}
-	p.commits = c.fresh(commits)
-	md.Commits = c.withOwed(p.commits)
-	p.metadata = md
-	p.record.StateSize = bytesOf(md)
-	pointer := &checkpointpb.Pointer{Path: md.GetDirectory(), Checkpoint: p.id, Next: c.next, Older: c.retained()}
-	if md.GetDirectory() == "" {
-		data, err := EncodeMetadata(md)
-		if err != nil {
-			c.storing = nil
-			c.abort(now, p, err.Error(), true)
-			return
-		}
-		pointer.Inline = data
-	}
-	c.emit(Store{Metadata: md, Pointer: pointer})
-}
-
-// withOwed adds what earlier checkpoints have yet to commit, in front.
-func (c *Coordinator) withOwed(fresh []*linkpb.OperatorCommit) []*linkpb.OperatorCommit {
-	var all []*linkpb.OperatorCommit
-	add := func(list []*linkpb.OperatorCommit) {
-		for _, o := range list {
-			i := slices.IndexFunc(all, func(a *linkpb.OperatorCommit) bool { return bytes.Equal(a.GetOperator(), o.GetOperator()) })
-			if i < 0 {
-				i = len(all)
-				all = append(all, &linkpb.OperatorCommit{Operator: o.GetOperator()})
-			}
-			all[i].Committables = append(all[i].Committables, o.GetCommittables()...)
-		}
-	}
-	for _, o := range c.owed {
-		add(o.commits)
-	}
-	add(fresh)
-	return all
-}
-
-// stateOf is what a subtask contributes: its acknowledgement, or the state in which it finished.
-func (c *Coordinator) stateOf(p *pending, k key, now int64) (*linkpb.TaskState, []*linkpb.OperatorCommit) {
-	if a := p.acks[k]; a != nil {
-		return a.GetState(), a.GetCommits()
-	}
-	t := c.byKey[k]
-	if t == nil {
-		return nil, nil
-	}
-	c.recordTask(p.record, t, SubtaskRecord{Index: int(k.subtask), Acknowledged: now, StateSize: t.final.GetBytes(), Finished: true})
-	p.record.Acknowledged++
-	return t.final, t.commits
-}
-
-// fresh merges commits by operator and leaves out what an earlier checkpoint has committed: tasks repeat committables until
-// they hear that a checkpoint with them is complete.
-func (c *Coordinator) fresh(all []*linkpb.OperatorCommit) []*linkpb.OperatorCommit {
-	var merged []*linkpb.OperatorCommit
-	by := map[string]*linkpb.OperatorCommit{}
-	seen := map[string]bool{}
-	for _, o := range all {
-		for _, what := range o.GetCommittables() {
-			k := string(o.GetOperator()) + string(what)
-			if c.committed[k] != 0 || seen[k] {
-				continue
-			}
-			seen[k] = true
-			m := by[string(o.GetOperator())]
-			if m == nil {
-				m = &linkpb.OperatorCommit{Operator: o.GetOperator()}
-				by[string(o.GetOperator())] = m
-				merged = append(merged, m)
-			}
-			m.Committables = append(m.Committables, what)
-		}
-	}
-	return merged
-}
-
-// Uncommitted is what of all that finished tasks handed over no checkpoint has committed: what the end of the job commits.
-func (c *Coordinator) Uncommitted(all []*linkpb.OperatorCommit) []*linkpb.OperatorCommit {
-	return c.fresh(all)
-}
-
-// retained lists what is kept beside the checkpoint that is being stored.
-func (c *Coordinator) retained() []*checkpointpb.Retained {
-	var kept []*checkpointpb.Retained
-	n := 1
-	for _, r := range c.completed() {
-		if r.GetSavepoint() || r.GetPath() == "" {
-			continue // the user's, or gone with its record
-		}
-		if n < c.cfg.Retained {
-			kept = append(kept, r)
-			n++
-		}
-	}
-	return kept
-}
-
-// Stored is the outcome of Store.
-func (c *Coordinator) Stored(now int64, id int64, pointer *checkpointpb.Pointer, err error) {
-	p := c.storing
-	if p == nil || p.id != id {
-		return
-	}
-	c.storing = nil
-	if err != nil {
-		c.abort(now, p, err.Error(), true)
-		c.storeNext(now)
-		return
-	}
-	c.remove(p)
-	c.failures, c.lastEnd = 0, now
-	superseded := c.superseded(pointer)
-	c.latest, c.pointer = p.metadata, pointer
-	for _, o := range p.commits {
-		for _, what := range o.GetCommittables() {
-			c.committed[string(o.GetOperator())+string(what)] = id
-		}
-	}
-	for k, in := range c.committed {
-		if in < id-committedMemory {
-			delete(c.committed, k)
-		}
-	}
-	r := p.record
-	r.Status, r.End = Completed, now
-	c.stats.Counts.Completed++
-	c.stats.LatestCompleted = r
-	if p.savepoint() {
-		c.stats.LatestSavepoint = r
-	}
-	c.owed = append(c.owed, owed{id: id, commits: p.commits})
-	c.emit(Commit{ID: id, Commits: p.commits})
-	c.emit(Notify{ID: id, Complete: true})
-	if len(superseded) > 0 {
-		c.emit(Discard{Directories: superseded})
-	}
-	if p.request != nil {
-		c.emit(Answer{Request: p.request.ID, ID: id, Path: p.metadata.GetDirectory()})
-	}
-	for _, older := range slices.Clone(c.pending) {
-		if older.id < id && older.request == nil {
-			c.abort(now, older, fmt.Sprintf("checkpoint %d completed before it", id), false)
-		}
-	}
-	c.storeNext(now)
-}
-
-// superseded lists what the record of a new checkpoint no longer keeps.
-func (c *Coordinator) superseded(next *checkpointpb.Pointer) []string {
-	keep := map[string]bool{next.GetPath(): true}
-	for _, r := range next.GetOlder() {
-		keep[r.GetPath()] = true
-	}
-	var gone []string
-	for _, r := range c.completed() {
-		if !r.GetSavepoint() && r.GetPath() != "" && !keep[r.GetPath()] {
-			gone = append(gone, r.GetPath())
-		}
-	}
-	for _, r := range c.stats.History {
-		r.Discarded = r.Discarded || slices.Contains(gone, r.Path)
-	}
-	return gone
-}
-
-// Ended says that the job has ended with a status, and what of its checkpoints goes with it. Savepoints stay; ok is false if
-// there can be nothing to remove.
-func (c *Coordinator) Ended(now int64, status linkpb.JobStatus) (clean Clean, ok bool) {
-	c.Stopped(now, "the job has ended")
-	clean = Clean{Base: c.cfg.Directory, PerJob: c.cfg.PerJob, Job: c.g.ID(), Aborted: c.left}
-	if c.cfg.Interval == 0 && c.stats.Counts.Total == 0 {
-		clean.Base = "" // nobody has written anything there
-	}
-	if !c.retains(status) {
-		clean.Directories = c.superseded(&checkpointpb.Pointer{})
-	}
-	if c.initial != "" {
-		clean.Keep = append(clean.Keep, c.initial)
-	}
-	for _, r := range c.completed() {
-		if !r.GetSavepoint() && r.GetPath() != "" { // a savepoint needs nothing outside of its directory
-			clean.Keep = append(clean.Keep, r.GetPath())
-		}
-	}
-	clean.Keep = slices.DeleteFunc(clean.Keep, func(dir string) bool { return slices.Contains(clean.Directories, dir) })
-	return clean, clean.Base != "" || len(clean.Directories)+len(clean.Aborted) > 0
-}
-
-// retains says that checkpoints outlive a job that ends with status. What was claimed also does unless the job has finished
-// or superseded it: it may be all that there is of the state.
-func (c *Coordinator) retains(status linkpb.JobStatus) bool {
-	switch {
-	case c.pointer == nil && status != linkpb.JobStatus_FINISHED:
-		return true
-	case c.cfg.Retention == RetainOnCancel:
-		return status != linkpb.JobStatus_FINISHED
-	case c.cfg.Retention == DeleteOnCancel:
-		return status == linkpb.JobStatus_FAILED
-	}
-	return false
-}
-
 func (c *Coordinator) remove(p *pending) {
 	c.pending = slices.DeleteFunc(c.pending, func(o *pending) bool { return o == p })
 	c.stats.Counts.InProgress--
@@ -846,13 +559,6 @@ func (c *Coordinator) abort(now int64, p *pending, reason string, counts bool) {
 	}
 }
 
-// endedIn says that the state in which a task ended is in a directory. It stands for the task in later checkpoints.
-func (c *Coordinator) endedIn(dir string) bool {
-	return slices.ContainsFunc(c.tasks, func(t *task) bool {
-		return slices.ContainsFunc(t.final.GetFiles(), func(file string) bool { return strings.HasPrefix(file, dir+"/") })
-	})
-}
-
 // Stats is a copy of what there is to tell.
 func (c *Coordinator) Stats() Stats {
 	s := c.stats
@@ -881,12 +587,4 @@ func (c *Coordinator) Stats() Stats {
 		s.Restored = &r
 	}
 	return s
-}
-
-// Pointer is the record of the latest checkpoint; nil when there is none.
-func (c *Coordinator) Pointer() *checkpointpb.Pointer {
-	if c.pointer == nil {
-		return nil
-	}
-	return proto.CloneOf(c.pointer)
 }

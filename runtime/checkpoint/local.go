@@ -20,9 +20,6 @@ import (
 	"github.com/weftstream/weft/filesystem"
 )
 
-// localPrefix and a checkpoint's id are the name of the directory with its copies.
-const localPrefix = "chk-"
-
 // LocalCopies are the copies that a task host keeps of the state files that it writes, on its TaskManager's disk: a subtask
 // that starts again there reads them instead of the files. They are only for that. A copy that is missing, damaged or
 // can't be written costs a line in the log.
@@ -54,7 +51,7 @@ func (l *LocalCopies) Create(id int64, uri string) *LocalCopy {
 	if l == nil {
 		return nil
 	}
-	dir := filepath.Join(l.dir, localPrefix+strconv.FormatInt(id, 10))
+	dir := filepath.Join(l.dir, checkpointPrefix+strconv.FormatInt(id, 10))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		l.log.Warn("no local copy of state", "file", uri, "error", err)
 		return nil
@@ -111,7 +108,7 @@ func (c *LocalCopy) failed(err error) {
 
 // Open opens the copy of the file at uri, whole and checked. An error says why there is none to be read.
 func (l *LocalCopies) Open(uri string) (filesystem.File, error) {
-	found, err := filepath.Glob(filepath.Join(l.dir, localPrefix+"*", path.Base(uri)))
+	found, err := filepath.Glob(filepath.Join(l.dir, checkpointPrefix+"*", path.Base(uri)))
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +178,7 @@ func (l *LocalCopies) remove(which func(id int64) bool) {
 		return
 	}
 	for _, e := range entries {
-		number, isCopies := strings.CutPrefix(e.Name(), localPrefix)
+		number, isCopies := strings.CutPrefix(e.Name(), checkpointPrefix)
 		id, perr := strconv.ParseInt(number, 10, 64)
 		if isCopies && perr == nil && which(id) {
 			err = errors.Join(err, os.RemoveAll(filepath.Join(l.dir, e.Name())))

@@ -15,22 +15,18 @@ func (h *host) reportStuck(now time.Time, reported map[*task.Task]time.Time) {
 	if interval <= 0 {
 		return
 	}
-	var late, first []*task.Task
+	var late []*task.Task
 	h.mu.Lock()
 	for _, t := range h.running {
 		since := t.CancelledAt()
 		if since.IsZero() {
 			continue
 		}
-		last, again := reported[t]
-		if again {
+		if last, again := reported[t]; again {
 			since = last
 		}
 		if now.Sub(since) >= time.Duration(interval) {
 			late = append(late, t)
-			if !again {
-				first = append(first, t)
-			}
 		}
 	}
 	for t := range reported {
@@ -42,14 +38,11 @@ func (h *host) reportStuck(now time.Time, reported map[*task.Task]time.Time) {
 	if len(late) == 0 {
 		return
 	}
-	isFirst := map[*task.Task]bool{}
-	for _, t := range first {
-		isFirst[t] = true
-	}
 	for i, f := range task.Stuck(late, fmt.Sprintf("hasn't ended within %s of its cancellation (task.cancellation.interval)", time.Duration(interval))) {
+		_, again := reported[late[i]]
 		reported[late[i]] = now
 		h.log.Warn(f.GetMessage(), "stack", f.GetStack())
-		if isFirst[late[i]] {
+		if !again {
 			h.out.put(&linkpb.FromHost{Message: &linkpb.FromHost_Failed{Failed: f}})
 		}
 	}

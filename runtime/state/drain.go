@@ -28,7 +28,7 @@ func (t *Table[K, V]) Drain(yield func(hash uint32, k *K, v *V) bool) {
 			}
 		}
 		if more && g.stored {
-			more = t.drainStored(&view, i, g, yield)
+			more = t.drainStored(&view, i, yield)
 		}
 		if !more {
 			break
@@ -42,8 +42,8 @@ func (t *Table[K, V]) Drain(yield func(hash uint32, k *K, v *V) bool) {
 	t.Clear()
 }
 
-// drainStored yields what of g is in the store only; view is opened when it is needed first.
-func (t *Table[K, V]) drainStored(view *operator.StateView, i int, g *group[K, V], yield func(hash uint32, k *K, v *V) bool) bool {
+// drainStored yields what of group i is in the store only; view is opened when it is needed first.
+func (t *Table[K, V]) drainStored(view *operator.StateView, i int, yield func(hash uint32, k *K, v *V) bool) bool {
 	p := t.spill
 	var err error
 	if *view == nil {
@@ -52,16 +52,8 @@ func (t *Table[K, V]) drainStored(view *operator.StateView, i int, g *group[K, V
 			return false
 		}
 	}
-	err = (*view).Scan(p.prefixOf(nil, i), p.prefixOf(nil, i+1), func(key, value []byte) error {
-		var k K
+	err = t.scan(*view, i, func(hash uint32, k K, value []byte) error {
 		var v V
-		if err := p.f.ReadKey(&k, key[storePrefix:]); err != nil {
-			return err
-		}
-		hash := p.f.Hash(k)
-		if g.find(hash, k) >= 0 {
-			return nil
-		}
 		if err := p.f.Read(&v, value); err != nil {
 			return err
 		}

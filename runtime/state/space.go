@@ -187,8 +187,7 @@ func (t *Table[K, V]) load(g *group[K, V], hash uint32, k K) *V {
 func (t *Table[K, V]) cache(g *group[K, V], hash uint32, k K) *V {
 	p := t.spill
 	need := p.extra
-	grows := (g.n+1)*10 > len(g.slots)*7
-	if grows {
+	if g.full() {
 		need += int64(max(firstSlots, len(g.slots))) * t.slotSize()
 	}
 	if p.space.used+need > p.space.store.Share() {
@@ -197,20 +196,13 @@ func (t *Table[K, V]) cache(g *group[K, V], hash uint32, k K) *V {
 	if g.frozen {
 		t.thaw(g)
 	}
-	before := t.size(g)
-	if (g.n+1)*10 > len(g.slots)*7 {
+	if g.full() {
 		t.measure(g)
-		before = t.size(g)
-		g.grow()
 	}
-	if t.clone != nil {
-		k = t.clone(k)
-	}
-	s := g.free(hash)
-	s.hash, s.used, s.key = hash, true, k
-	g.n++
+	before := t.size(g)
+	v := t.insert(g, hash, k)
 	p.space.used += t.size(g) - before
-	return &s.val
+	return v
 }
 
 // measure learns from an entry of g how large entries are.
@@ -300,24 +292,11 @@ func (t *Table[K, V]) loadGroup(g *group[K, V]) {
 	i := t.indexOf(g)
 	view, err := p.space.store.View()
 	if err == nil {
-		err = view.Scan(p.prefixOf(nil, i), p.prefixOf(nil, i+1), func(key, value []byte) error {
-			var k K
-			if err := p.f.ReadKey(&k, key[storePrefix:]); err != nil {
-				return err
-			}
-			hash := p.f.Hash(k)
-			if g.find(hash, k) >= 0 {
-				return nil
-			}
+		err = t.scan(view, i, func(hash uint32, k K, value []byte) error {
 			before := t.size(g)
-			if (g.n+1)*10 > len(g.slots)*7 {
-				g.grow()
-			}
-			s := g.free(hash)
-			s.hash, s.used, s.key = hash, true, k
-			g.n++
+			v := g.put(hash, k)
 			p.space.used += t.size(g) - before
-			return p.f.Read(&s.val, value)
+			return p.f.Read(v, value)
 		})
 		if e := view.Close(); err == nil {
 			err = e
@@ -326,6 +305,22 @@ func (t *Table[K, V]) loadGroup(g *group[K, V]) {
 	if err != nil {
 		p.space.fail(err)
 	}
+}
+
+// scan yields what of group i is in the store and not in memory, with the encoding of the value.
+func (t *Table[K, V]) scan(view operator.StateView, i int, yield func(hash uint32, k K, value []byte) error) error {
+	p, g := t.spill, &t.groups[i]
+	return view.Scan(p.prefixOf(nil, i), p.prefixOf(nil, i+1), func(key, value []byte) error {
+		var k K
+		if err := p.f.ReadKey(&k, key[storePrefix:]); err != nil {
+			return err
+		}
+		hash := p.f.Hash(k)
+		if g.find(hash, k) >= 0 {
+			return nil
+		}
+		return yield(hash, k, value)
+	})
 }
 
 // storePrefix is the length of what stands before the key's encoding.

@@ -69,20 +69,29 @@ func (t *Table[K, V]) At(hash uint32, k K) (v *V, inserted bool) {
 	if t.spill != nil {
 		return t.miss(g, hash, k)
 	}
+	t.n++
 	return t.insert(g, hash, k), true
 }
 
+// insert makes a slot for k, which has none; it doesn't count it in t.n.
 func (t *Table[K, V]) insert(g *group[K, V], hash uint32, k K) *V {
-	if (g.n+1)*10 > len(g.slots)*7 {
-		g.grow()
-	}
 	if t.clone != nil {
 		k = t.clone(k)
+	}
+	return g.put(hash, k)
+}
+
+// full says that one more key needs more room.
+func (g *group[K, V]) full() bool { return (g.n+1)*10 > len(g.slots)*7 }
+
+// put makes a slot for k, which has none and owns its memory.
+func (g *group[K, V]) put(hash uint32, k K) *V {
+	if g.full() {
+		g.grow()
 	}
 	s := g.free(hash)
 	s.hash, s.used, s.key = hash, true, k
 	g.n++
-	t.n++
 	return &s.val
 }
 
@@ -200,10 +209,9 @@ type Cursor struct {
 }
 
 // Walk goes on from c, looks at not many more than n places, and yields the keys there, of a table before a store those in
-// memory. It says whether it has come to the
-// end; then c is at the beginning again. The values, and the table during a call, must not be changed. Between two calls it
-// may be: a key that was there all the time is yielded once, or sometimes twice, but one whose place moved because another
-// was deleted may, rarely, be left to the next walk. What a view shares is not copied.
+// memory. It says whether it has come to the end; then c is at the beginning again. The values, and the table during a call,
+// must not be changed. Between two calls it may be: a key that was there all the time is yielded once, or sometimes twice, but
+// one whose place moved because another was deleted may, rarely, be left to the next walk. What a view shares is not copied.
 func (t *Table[K, V]) Walk(c *Cursor, n int, yield func(hash uint32, k K, v V)) (end bool) {
 	for ; n > 0 && c.group < len(t.groups); n-- {
 		slots := t.groups[c.group].slots

@@ -21,6 +21,12 @@ type rollingBatch[K comparable, T any] struct {
 	pairs  pairCodec[K, T]
 }
 
+// timed is a result and its time.
+type timed[T any] struct {
+	v T
+	t int64
+}
+
 func newRollingBatch[K comparable, T any](env *operator.Env, s Keyed[K, T], f fold[T, T], pairs pairCodec[K, T]) (*rollingBatch[K, T], error) {
 	format, err := timedFormat[K, T](s.kt)
 	if err != nil {

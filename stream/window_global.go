@@ -31,20 +31,17 @@ type globalPane[T, A any] struct {
 	count   int  // since TriggerCount fired last
 	hasLast bool
 	last    T // TriggerDelta's
-	// records are those that came; the first from of them are evicted, and zero.
-	records  []timed[T]
+	// records are those that came, and times when; the first from of them are evicted, and zero. They are apart because a
+	// window that fires reads all of its records, and hardly any of their times.
+	records  []T
+	times    []int64
 	from     int
 	unsorted bool  // the records aren't in the order of their times
 	high     int64 // the latest event time
 }
 
 // live are the records that nothing has evicted.
-func (p *globalPane[T, A]) live() []timed[T] { return p.records[p.from:] }
-
-type timed[T any] struct {
-	v T
-	t int64
-}
+func (p *globalPane[T, A]) live() []T { return p.records[p.from:] }
 
 func newGlobalWindow[K comparable, T, A, O any](env *operator.Env, w Windowed[K, T], s windowSpec, fn windowFunc[K, T, A, O]) (operator.Operator, error) {
 	pairs, err := newPairCodec[K, globalPaneState[T, A]](globalState, w.in.kt)
@@ -64,7 +61,7 @@ func copyGlobal[T, A any](copy func(*A), evict bool) func(*globalPane[T, A]) {
 		return nil
 	}
 	return func(p *globalPane[T, A]) {
-		p.records = slices.Clone(p.records)
+		p.records, p.times = slices.Clone(p.records), slices.Clone(p.times)
 		if copy != nil {
 			copy(&p.acc)
 		}
@@ -102,8 +99,8 @@ func (o *globalWindow[K, T, A, O]) add(p *globalPane[T, A], v *T, t int64) {
 		p.started = true
 		return
 	}
-	p.append(timed[T]{*v, t})
-	o.record.keep(&p.records[len(p.records)-1].v)
+	p.append(v, t)
+	o.record.keep(&p.records[len(p.records)-1])
 	// What eviction would take when the window fires next can go now: the bounds only move forward. Doing it when the
 	// slice is about to grow keeps it as long as what fires, and costs no time otherwise.
 	if len(p.records) == cap(p.records) {
@@ -112,10 +109,10 @@ func (o *globalWindow[K, T, A, O]) add(p *globalPane[T, A], v *T, t int64) {
 	}
 }
 
-func (p *globalPane[T, A]) append(r timed[T]) {
-	p.unsorted = p.unsorted || r.t < p.high
-	p.high = max(p.high, r.t)
-	p.records = append(p.records, r)
+func (p *globalPane[T, A]) append(v *T, t int64) {
+	p.unsorted = p.unsorted || t < p.high
+	p.high = max(p.high, t)
+	p.records, p.times = append(p.records, *v), append(p.times, t)
 }
 
 // moveUp uses the place of evicted records again where it is at least a fifth of all: no record is moved more than four times
@@ -124,9 +121,10 @@ func (p *globalPane[T, A]) moveUp() {
 	if p.from < len(p.records)/5 {
 		return
 	}
+	copy(p.times, p.times[p.from:])
 	n := copy(p.records, p.live())
 	clear(p.records[n:])
-	p.records, p.from = p.records[:n], 0
+	p.records, p.times, p.from = p.records[:n], p.times[:n], 0
 }
 
 // evictFrom drops the records that EvictTime and EvictCount take. Of records in the order of their times those are the first.
@@ -136,7 +134,7 @@ func (o *globalWindow[K, T, A, O]) evictFrom(p *globalPane[T, A]) {
 	case o.keepMS > 0 && p.unsorted:
 		p.keepAfter(p.high - o.keepMS)
 	case o.keepMS > 0:
-		for after := p.high - o.keepMS; p.from < len(p.records) && p.records[p.from].t <= after; {
+		for after := p.high - o.keepMS; p.from < len(p.times) && p.times[p.from] <= after; {
 			p.from++
 		}
 	}
@@ -148,16 +146,17 @@ func (o *globalWindow[K, T, A, O]) evictFrom(p *globalPane[T, A]) {
 
 // keepAfter drops the records whose time is t or earlier, wherever they are.
 func (p *globalPane[T, A]) keepAfter(t int64) {
-	kept := p.live()[:0]
+	n := p.from // of those that were looked at, what stays
 	p.unsorted = false
-	for _, r := range p.live() {
-		if r.t > t {
-			p.unsorted = p.unsorted || len(kept) > 0 && r.t < kept[len(kept)-1].t
-			kept = append(kept, r)
+	for i := p.from; i < len(p.times); i++ {
+		if p.times[i] > t {
+			p.unsorted = p.unsorted || n > p.from && p.times[i] < p.times[n-1]
+			p.records[n], p.times[n] = p.records[i], p.times[i]
+			n++
 		}
 	}
-	clear(p.records[p.from+len(kept):])
-	p.records = p.records[:p.from+len(kept)]
+	clear(p.records[n:])
+	p.records, p.times = p.records[:n], p.times[:n]
 }
 
 // fires asks the triggers; each keeps its own account.
@@ -201,7 +200,7 @@ func (o *globalWindow[K, T, A, O]) fire(p *globalPane[T, A], k K, t int64) {
 	o.scratch = zero
 	if o.spec.purge {
 		clear(p.records)
-		p.records, p.from, p.unsorted = p.records[:0], 0, false
+		p.records, p.times, p.from, p.unsorted = p.records[:0], p.times[:0], 0, false
 	}
 }
 
@@ -242,16 +241,16 @@ func (o *globalWindow[K, T, A, O]) early(t int64) {
 func (s *globalPaneState[T, A]) save(p *globalPane[T, A]) {
 	s.Acc, s.Started, s.Count, s.HasLast, s.Last, s.High = p.acc, p.started, int64(p.count), p.hasLast, p.last, p.high
 	s.Records = s.Records[:0]
-	for _, r := range p.live() {
-		s.Records = append(s.Records, timedState[T]{r.v, r.t})
+	for i := p.from; i < len(p.records); i++ {
+		s.Records = append(s.Records, timedState[T]{p.records[i], p.times[i]})
 	}
 }
 
 // pane is the window that s was saved of.
 func (s *globalPaneState[T, A]) pane() globalPane[T, A] {
 	p := globalPane[T, A]{acc: s.Acc, started: s.Started, count: int(s.Count), hasLast: s.HasLast, last: s.Last, high: operator.NoWatermark}
-	for _, x := range s.Records {
-		p.append(timed[T]{x.V, x.T})
+	for i := range s.Records {
+		p.append(&s.Records[i].V, s.Records[i].T)
 	}
 	p.high = s.High
 	return p

@@ -145,7 +145,7 @@ func (h *host) coordinate(r *linkpb.CoordinatorRequest) {
 // commit queues a commit for an operator's coordinator.
 func (h *host) commit(m *linkpb.Commit) {
 	done := func(err error) {
-		d := &linkpb.CommitDone{Operator: m.GetOperator()}
+		d := &linkpb.CommitDone{Operator: m.GetOperator(), Seq: m.GetSeq()}
 		if err != nil {
 			d.Error = err.Error()
 		}

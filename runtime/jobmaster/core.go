@@ -104,6 +104,7 @@ func newCore(g *graph.JobGraph, s settings, committed *linkpb.TaskUpdate, now in
 	c.timestamps[initializing] = now
 	c.byHost = map[string]*host{}
 	c.requests = map[int64]request{}
+	c.sentCommits = map[operator.ID]int64{}
 	c.recovered = committed
 	if c.restart == nil {
 		c.restart = checkpoint.NewRestartStrategy(conf.Configuration{}, false)

@@ -88,7 +88,8 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		event(&linkpb.FromHost{Message: &linkpb.FromHost_CoordinatorResponse{CoordinatorResponse: &linkpb.CoordinatorResponse{
 			Seq: int64(number("seq")), Payload: []byte(text("say"))}}})
 	case "commit-done":
-		event(&linkpb.FromHost{Message: &linkpb.FromHost_CommitDone{CommitDone: &linkpb.CommitDone{Operator: vertexID(text("op")), Error: text("error")}}})
+		seq := s.c.sentCommits[idOf(vertexID(text("op")))] - int64(number("earlier"))
+		event(&linkpb.FromHost{Message: &linkpb.FromHost_CommitDone{CommitDone: &linkpb.CommitDone{Operator: vertexID(text("op")), Error: text("error"), Seq: seq}}})
 	case "lost":
 		s.c.taskManagerLost(s.now, tm, text("why"))
 	case "released":

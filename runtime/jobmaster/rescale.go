@@ -64,8 +64,8 @@ func (c *core) prepareRescale(now int64) {
 	c.checkpointActions(now)
 }
 
-// rescalePrepared is the outcome of that checkpoint. Sinks commit what it holds before the job is rescaled: an answer of theirs
-// from before the restart could be taken for one to the commits after it.
+// rescalePrepared is the outcome of that checkpoint. Sinks commit what it holds before the job is rescaled, so that the
+// restart interrupts no commit.
 func (c *core) rescalePrepared(now int64, a *checkpoint.Answer) {
 	err := a.Err
 	c.preparing = false

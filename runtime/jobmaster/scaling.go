@@ -318,6 +318,9 @@ func (c *core) setRequirements(now int64, r Requirements) error {
 		c.proceed(now)
 		return nil
 	}
+	if n := len(c.pool); n < c.shape.least {
+		c.note("the job goes on with its %d slots, but restarts only with %d", n, c.shape.least)
+	}
 	c.need = c.shape.most
 	c.returnSpares()
 	c.declare()

@@ -69,7 +69,9 @@ func (c *coordinator) run() {
 	if c.err != nil {
 		co = nil
 		c.err = fmt.Errorf("open the coordinator of %q: %w", c.node.Name, c.err)
-		c.report(c.err)
+		if c.ctx.Err() == nil { // what it says after its context has ended follows from that
+			c.report(c.err)
+		}
 	}
 	close(c.opened)
 	for call := range c.calls {

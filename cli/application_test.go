@@ -13,6 +13,7 @@ import (
 
 	"github.com/weftstream/weft/client"
 	"github.com/weftstream/weft/conf"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/rest/api"
 )
@@ -21,7 +22,7 @@ import (
 const platform = "-Dweft.cluster.platform=" + runtime.GOOS + "/" + runtime.GOARCH
 
 func TestRunApplicationDetached(t *testing.T) {
-	noGoroutinesLeft(t)
+	testkit.NoGoroutinesLeft(t)
 	k := newKit(t)
 	app := executable(t)
 	k.wants(k.run("run-application", "-t", "yarn-application", platform, "-d", "-p", "3", app, "--input", "x", "-p", "4"), ExitOK, nil,
@@ -55,7 +56,7 @@ func TestRunApplicationOfURI(t *testing.T) {
 }
 
 func TestRunApplicationAttached(t *testing.T) {
-	noGoroutinesLeft(t)
+	testkit.NoGoroutinesLeft(t)
 	k := newKit(t)
 	k.yarn.now(client.Report{State: client.Running})
 	id := k.rest.job(1, linkpb.JobStatus_RUNNING, nil)
@@ -114,7 +115,7 @@ func TestRunApplicationTellsOnce(t *testing.T) {
 
 // A failure that the application lives on with isn't kept until its end.
 func TestRunApplicationTellsOfFailuresMeanwhile(t *testing.T) {
-	noGoroutinesLeft(t)
+	testkit.NoGoroutinesLeft(t)
 	k := newKit(t)
 	k.rest.job(1, linkpb.JobStatus_FAILED, &api.JobResult{Failure: &api.Failure{Message: "division by zero"}})
 	code := make(chan int)
@@ -148,7 +149,7 @@ func TestRunApplicationEnds(t *testing.T) {
 
 func TestRunApplicationInterrupted(t *testing.T) {
 	for _, sae := range []bool{false, true} {
-		noGoroutinesLeft(t)
+		testkit.NoGoroutinesLeft(t)
 		k := newKit(t)
 		k.rest.shutdown = func() { k.yarn.now(client.Report{State: client.Killed}) }
 		args := []string{"run-application", "hdfs:///x"}
@@ -172,7 +173,7 @@ func TestRunApplicationInterrupted(t *testing.T) {
 
 // A command that is interrupted while YARN hasn't started the application lets the descriptor take it back.
 func TestRunApplicationInterruptedWhileWaiting(t *testing.T) {
-	noGoroutinesLeft(t)
+	testkit.NoGoroutinesLeft(t)
 	k := newKit(t)
 	waiting := make(chan struct{})
 	k.yarn.deploy = func(ctx context.Context) error {

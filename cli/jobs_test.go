@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/weftstream/weft/client"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 )
 
 func session1(args ...string) []string { return append(args, "-Dyarn.application.id="+appID) }
 
 func TestList(t *testing.T) {
-	noGoroutinesLeft(t)
+	testkit.NoGoroutinesLeft(t)
 	k := newKit(t)
 	k.wants(k.run(session1("list")...), ExitOK, nil, nil)
 	if got := k.out.String(); got != "Waiting for response...\nNo running jobs.\nNo scheduled jobs.\n" {
@@ -66,7 +67,7 @@ func TestListFails(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	noGoroutinesLeft(t)
+	testkit.NoGoroutinesLeft(t)
 	k := newKit(t)
 	id := fmt.Sprintf("%032x", 7)
 	k.wants(k.run("cancel", id, "-yid", appID), ExitOK, nil, nil)
@@ -89,7 +90,7 @@ func TestCancel(t *testing.T) {
 
 // A command finds the session of the properties file; one that has ended is forgotten.
 func TestSessionOfPropertiesFile(t *testing.T) {
-	noGoroutinesLeft(t)
+	testkit.NoGoroutinesLeft(t)
 	k := newKit(t)
 	path := filepath.Join(k.TempDir, ".yarn-properties-alice")
 	write(t, path, "#Generated YARN properties file\n#Mon Nov 20\napplicationID="+appID+"\n")

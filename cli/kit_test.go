@@ -97,22 +97,6 @@ func (k *kit) eventually(what string, f func() bool) {
 	}
 }
 
-// noGoroutinesLeft fails if the test leaves goroutines of the command behind.
-func noGoroutinesLeft(t *testing.T) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-		for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				buf := make([]byte, 1<<16)
-				t.Errorf("%d goroutines before, %d after:\n%s", before, runtime.NumGoroutine(), buf[:runtime.Stack(buf, true)])
-				return
-			}
-		}
-	})
-}
-
 // fakeYARN is a provider and its descriptor: clusters are running at once, and Report answers with reports in turn, the
 // last one for ever.
 type fakeYARN struct {

@@ -11,11 +11,12 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/rest/api"
 )
 
 func TestRunPerJobFails(t *testing.T) {
-	noGoroutinesLeft(t)
+	testkit.NoGoroutinesLeft(t)
 	k := newKit(t)
 	k.yarn.deploy = func(context.Context) error { return errors.New("queue etl doesn't exist") }
 	k.wants(k.run("run", "-t", "yarn-per-job", platform, "-p", "2", executable(t)), ExitError, nil,
@@ -27,7 +28,7 @@ func TestRunPerJobFails(t *testing.T) {
 
 // The driver's link ends with the command; the deployment is then taken back before the command ends.
 func TestRunPerJobInterruptedWhileWaiting(t *testing.T) {
-	noGoroutinesLeft(t)
+	testkit.NoGoroutinesLeft(t)
 	k := newKit(t)
 	waiting, back := make(chan struct{}), make(chan struct{})
 	k.yarn.deploy = func(ctx context.Context) error {
@@ -51,7 +52,7 @@ func TestRunPerJobInterruptedWhileWaiting(t *testing.T) {
 }
 
 func TestRunWithoutJob(t *testing.T) {
-	noGoroutinesLeft(t)
+	testkit.NoGoroutinesLeft(t)
 	k := newKit(t)
 	dir := module(t, map[string]string{"main.go": mainFile})
 	k.wants(k.run("run", "-t", "yarn-per-job", platform, dir), ExitError, nil,
@@ -119,7 +120,7 @@ func TestInfoOfProgramWithoutJob(t *testing.T) {
 
 // The plan is shown as JSON and drawn; programs get the JSON only.
 func TestInfo(t *testing.T) {
-	noGoroutinesLeft(t)
+	testkit.NoGoroutinesLeft(t)
 	k := newKit(t)
 	k.wants(k.run("info", "-p", "3", executable(t), "--input", "none"), ExitOK, nil, nil)
 	lines := strings.SplitN(k.out.String(), "\n", 5)

@@ -12,10 +12,11 @@ import (
 
 	"github.com/weftstream/weft/client"
 	"github.com/weftstream/weft/conf"
+	"github.com/weftstream/weft/internal/testkit"
 )
 
 func TestYarnSessionDetached(t *testing.T) {
-	noGoroutinesLeft(t)
+	testkit.NoGoroutinesLeft(t)
 	k := newKit(t)
 	k.wants(k.run("yarn-session", "-d", "-s", "2", "-tm", "1024", "-qu", "etl", "-Dx.y=z", "-Drest.port=1"), ExitOK, nil,
 		[]string{"weft yarn-session stop " + appID, "yarn application -kill " + appID})
@@ -46,7 +47,7 @@ func TestYarnSessionFails(t *testing.T) {
 
 func TestYarnSessionCommands(t *testing.T) {
 	for _, word := range []string{"stop", "quit"} {
-		noGoroutinesLeft(t)
+		testkit.NoGoroutinesLeft(t)
 		k := newKit(t)
 		k.In = strings.NewReader("\nhelp\nwhat\n" + word + "\n")
 		k.rest.shutdown = func() { k.yarn.now(client.Report{State: client.Succeeded}) }
@@ -73,7 +74,7 @@ func TestYarnSessionThatDoesNotEnd(t *testing.T) {
 
 func TestYarnSessionEndsByItself(t *testing.T) {
 	for state, code := range map[client.State]int{client.Succeeded: ExitOK, client.Failed: ExitFailed, client.Killed: ExitCanceled} {
-		noGoroutinesLeft(t)
+		testkit.NoGoroutinesLeft(t)
 		k := newKit(t)
 		in, stdin := io.Pipe()
 		defer stdin.Close()
@@ -89,7 +90,7 @@ func TestYarnSessionEndsByItself(t *testing.T) {
 
 // Standard input's end doesn't end the session, and says so; who types is told how to end it.
 func TestYarnSessionWithoutInput(t *testing.T) {
-	noGoroutinesLeft(t)
+	testkit.NoGoroutinesLeft(t)
 	k := newKit(t)
 	k.In, k.InTerminal = strings.NewReader(""), true
 	code := make(chan int)
@@ -105,7 +106,7 @@ func TestYarnSessionWithoutInput(t *testing.T) {
 // Ctrl-C ends the session, also one that was attached to.
 func TestYarnSessionInterrupted(t *testing.T) {
 	for _, args := range [][]string{{"yarn-session"}, {"yarn-session", "-id", appID}} {
-		noGoroutinesLeft(t)
+		testkit.NoGoroutinesLeft(t)
 		k := newKit(t)
 		in, stdin := io.Pipe()
 		defer stdin.Close()

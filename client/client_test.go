@@ -15,6 +15,7 @@ import (
 	"github.com/weftstream/weft/client"
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/rest"
 	"github.com/weftstream/weft/rest/resttest"
@@ -70,7 +71,7 @@ func count(requests []string, prefix string) int {
 }
 
 func TestSubmitUploadsOnce(t *testing.T) {
-	resttest.CheckGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	cluster := resttest.Start(t, nil)
 	var sent int64
 	c := newClient(t, cluster.Endpoint, resttest.Token, client.WithUploadProgress(func(n, total int64) {
@@ -334,7 +335,7 @@ func TestRetriesEndWithTheContext(t *testing.T) {
 }
 
 func TestResultIsWaitedFor(t *testing.T) {
-	resttest.CheckGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	cluster := resttest.Start(t, nil)
 	c := newClient(t, cluster.Endpoint, resttest.Token)
 	g := job("words")

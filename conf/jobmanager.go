@@ -41,6 +41,8 @@ var (
 		"By how much the parallelism, summed over all vertices, must grow for a rescale because slots came.").or(1).in(ScopeJob)
 	AdaptiveSchedulerMaxCheckpointFailures = countOption("jobmanager.adaptive-scheduler.rescale-trigger.max-checkpoint-failures",
 		"Checkpoints for a rescale that may fail; after one more the job is rescaled from the latest one that is complete.").or(2).in(ScopeJob).own()
+	AdaptiveSchedulerMaxDelay = durationOption("jobmanager.adaptive-scheduler.rescale-trigger.max-delay",
+		"How long a rescale waits for the checkpoint that is taken for it, and for that one's commits; after that the job is rescaled from the latest one that is complete, once there is any. With 0 none is taken. Unset, execution.checkpointing.interval multiplied by one more than jobmanager.adaptive-scheduler.rescale-trigger.max-checkpoint-failures; without an interval, no limit.").in(ScopeJob).own()
 	JobManagerExecutionAttemptsHistorySize = countOption("jobmanager.execution.attempts-history-size",
 		"Earlier attempts kept of each subtask.").or(16).older("job-manager.max-attempts-history-size")
 	JobManagerResourceId = textOption("jobmanager.resource-id",

@@ -19,6 +19,7 @@ import (
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/executor"
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/rest"
@@ -120,7 +121,7 @@ func finished() *linkpb.JobResult {
 }
 
 func TestEmbedded(t *testing.T) {
-	resttest.CheckGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	cluster := resttest.Start(t, nil)
 	e, out := newEvents(), &output{}
 	s := executor.NewEmbedded(cluster.Jobs, &graph.Artifact{Uri: "hdfs:///words"}, executor.Options{Conf: configuration(t), Hooks: e.hooks()})
@@ -169,7 +170,7 @@ func TestEmbeddedWaitsForStartedJobs(t *testing.T) {
 }
 
 func TestSession(t *testing.T) {
-	resttest.CheckGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	cluster := resttest.Start(t, nil)
 	c, file := newClient(t, cluster), upload(t)
 	for range 2 { // the same application twice: new jobs each time
@@ -216,7 +217,7 @@ func TestDetachedSession(t *testing.T) {
 func TestInterruptedClient(t *testing.T) {
 	for _, shutdown := range []bool{true, false} {
 		t.Run(fmt.Sprintf("shutdown on attached exit %v", shutdown), func(t *testing.T) {
-			resttest.CheckGoroutines(t)
+			testkit.NoGoroutinesLeft(t)
 			cluster := resttest.Start(t, nil)
 			beats := make(chan struct{}, 100)
 			cluster.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -256,7 +257,7 @@ func TestInterruptedClient(t *testing.T) {
 }
 
 func TestPerJob(t *testing.T) {
-	resttest.CheckGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	cluster := resttest.Start(t, nil)
 	c := newClient(t, cluster)
 	e, out := newEvents(), &output{}
@@ -290,7 +291,7 @@ func TestPerJob(t *testing.T) {
 // The cluster of a job that ends with its client is told that nobody needs it any more: the job's result is fetched.
 func TestPerJobInterrupted(t *testing.T) {
 	for _, shutdown := range []bool{true, false} {
-		resttest.CheckGoroutines(t)
+		testkit.NoGoroutinesLeft(t)
 		fetched := make(chan graph.JobID, 16) // results that were known and sent
 		cluster := resttest.Start(t, func(c *rest.Config) {
 			c.ResultDelivered = func(id graph.JobID) { fetched <- id }
@@ -338,7 +339,7 @@ func TestPerJobDeploymentFails(t *testing.T) {
 }
 
 func TestDriversThatFail(t *testing.T) {
-	resttest.CheckGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	cluster := resttest.Start(t, nil)
 	run := func(t *testing.T, what string) (int, error) {
 		s := executor.NewEmbedded(cluster.Jobs, nil, executor.Options{})
@@ -398,7 +399,7 @@ func TestDriverThatLeaksIsKilled(t *testing.T) {
 }
 
 func TestDeafDriverIsKilled(t *testing.T) {
-	resttest.CheckGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	cluster := resttest.Start(t, nil)
 	e, out := newEvents(), &output{}
 	ctx, stop := context.WithCancel(t.Context())

@@ -18,11 +18,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 )
 
 func TestDriverProcess(t *testing.T) {
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	c, output := child(t, Driver, "driver")
 	s := newService()
 	close(s.finish)
@@ -65,7 +66,7 @@ func TestProcessEndsWithLink(t *testing.T) {
 }
 
 func TestDataConnections(t *testing.T) {
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	c, _ := child(t, TaskHost, "host")
 	served := make(chan error, 1)
 	go func() {
@@ -201,7 +202,7 @@ func pair(t *testing.T) (parent, application net.Conn) {
 }
 
 func TestDriverErrors(t *testing.T) {
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	parent, application := pair(t)
 	s := newService()
 	served := make(chan error, 1)
@@ -239,7 +240,7 @@ func TestDriverErrors(t *testing.T) {
 
 // A broken link is told, and ends what is waiting.
 func TestDriverLinkBreaks(t *testing.T) {
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	parent, application := pair(t)
 	s := newService()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -283,7 +284,7 @@ func TestHostAttach(t *testing.T) {
 		{"no hello", &linkpb.FromHost{Message: &linkpb.FromHost_Ready{Ready: &linkpb.HostReady{}}}, "has to be HostHello"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			checkGoroutines(t)
+			testkit.NoGoroutinesLeft(t)
 			parent, application := pair(t)
 			served := make(chan error, 1)
 			go func() {
@@ -387,7 +388,7 @@ func TestCommandRefuses(t *testing.T) {
 	if _, err := Command(Local, "/bin/true"); err == nil {
 		t.Error("started in the local role")
 	}
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	s := NewSpawner()
 	c, err := Command(TaskHost, "/no/such/file")
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
 	"github.com/weftstream/weft/runtime/network/networktest"
@@ -228,7 +229,7 @@ func TestCancelAndLostTaskManager(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, func() bool {
+		testkit.Eventually(t, "all tasks run", func() bool {
 			d, _ := m.Dispatcher().Job(id)
 			return d.Tasks[linkpb.ExecutionState_EXECUTION_RUNNING] == 4
 		})
@@ -282,12 +283,12 @@ func TestBackpressureIsTheSources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool {
+	testkit.Eventually(t, "the source is backpressured, the sink is not", func() bool {
 		d, _ := m.Dispatcher().Job(id)
 		return len(d.Vertices) == 2 && d.Vertices[0].Subtasks[0].Load.Backpressured > .9 && d.Vertices[1].Subtasks[0].Load.Backpressured == 0
 	})
 	close(goOn)
-	eventually(t, func() bool {
+	testkit.Eventually(t, "the source goes on", func() bool {
 		d, _ := m.Dispatcher().Job(id)
 		return d.Vertices[0].Subtasks[0].Load.Backpressured < .9
 	})
@@ -344,15 +345,5 @@ func TestDefaultParallelism(t *testing.T) {
 	}
 	if _, err := New(Config{}); err == nil {
 		t.Error("a MiniCluster without a build function was started")
-	}
-}
-
-// eventually waits until ok.
-func eventually(t *testing.T, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it didn't happen within 30 s")
-		}
 	}
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/rest"
 	"github.com/weftstream/weft/rest/api"
@@ -337,7 +338,7 @@ func TestSubmissionsThatAreRefused(t *testing.T) {
 }
 
 func TestSilentClientsJobIsCancelled(t *testing.T) {
-	resttest.CheckGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	c := sampleCluster(t)
 	put := func(job graph.JobID, expires time.Time) {
 		body := fmt.Sprintf(`{"expiredTimestamp":%d}`, expires.UnixMilli())
@@ -375,7 +376,7 @@ func TestSilentClientsJobIsCancelled(t *testing.T) {
 
 // Nobody waits for a client that is gone to learn the end of its job.
 func TestSilentClientIsNotWaitedFor(t *testing.T) {
-	resttest.CheckGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	delivered := make(chan graph.JobID, 1)
 	c := resttest.Start(t, func(rc *rest.Config) { rc.ResultDelivered = func(id graph.JobID) { delivered <- id } })
 	g, data := jobGraph(t, &graph.Artifact{Uri: "hdfs:///x"})
@@ -394,7 +395,7 @@ func TestSilentClientIsNotWaitedFor(t *testing.T) {
 }
 
 func TestResultWaits(t *testing.T) {
-	resttest.CheckGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	delivered := make(chan graph.JobID, 1)
 	c := resttest.Start(t, func(rc *rest.Config) { rc.ResultDelivered = func(id graph.JobID) { delivered <- id } })
 	c.Jobs.Add(sampleDetails(t))
@@ -426,7 +427,7 @@ func TestResultWaits(t *testing.T) {
 }
 
 func TestServeEndsWaitingClients(t *testing.T) {
-	resttest.CheckGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	c := resttest.Start(t, nil)
 	waiting := make(chan struct{})
 	c.Jobs.Add(sampleDetails(t))
@@ -486,7 +487,7 @@ func TestPanicsStayInTheirRequest(t *testing.T) {
 }
 
 func TestArtifacts(t *testing.T) {
-	resttest.CheckGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	c := resttest.Start(t, nil)
 	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<20/16)
 	sum := sha256.Sum256(data)

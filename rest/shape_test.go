@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
 	"github.com/weftstream/weft/rest"
@@ -175,7 +176,7 @@ func compare(path string, flink, ours any) (problems []string) {
 }
 
 func TestAnswersHaveFlinksShapes(t *testing.T) {
-	resttest.CheckGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	c := sampleCluster(t)
 	for sample, path := range map[string]string{
 		"config": "/config", "overview": "/overview", "datasets": "/datasets", "jobs": "/jobs", "jobs-overview": "/jobs/overview",

@@ -35,7 +35,7 @@ type async[T, R, U any] struct {
 	state *codec.Type[asyncRecord[T]]
 	emit  func(*collector[U], R, int64)
 	out   collector[U]
-	room  int // records that may wait before Batch blocks
+	room  int // so many records have to wait for Batch to block before it takes more
 
 	first, last *asyncCall[T, R]
 	unstarted   *asyncCall[T, R] // the first that waits
@@ -66,15 +66,16 @@ func (o *async[T, R, U]) Input(int) operator.Input   { return o }
 func (o *async[T, R, U]) ProcessingTime(int64) error { return nil }
 
 // Batch takes all records, those that find no room for a call, too: they wait in the operator, where a checkpoint finds
-// them. Only an operator before this one that emits batch after batch in one go makes it block.
+// them, and barriers go on meanwhile. A batch is in memory anyway, so that its size bounds nothing here. Only an operator before
+// this one that emits batch after batch in one go makes it block.
 func (o *async[T, R, U]) Batch(b operator.Batch) error {
 	v := b.(*operator.Vec[T])
-	for i := range v.V {
-		for o.waiting >= o.room {
-			if err := o.await(); err != nil {
-				return err
-			}
+	for o.waiting >= o.room {
+		if err := o.await(); err != nil {
+			return err
 		}
+	}
+	for i := range v.V {
 		ts := operator.NoWatermark
 		if len(v.TS) != 0 {
 			ts = v.TS[i]

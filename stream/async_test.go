@@ -173,14 +173,50 @@ func TestAsyncCapacity(t *testing.T) {
 		if r.rt.holds {
 			t.Fatal("the operator takes no input though no record waits")
 		}
-		// More than may wait: Batch blocks until there is room, and loses nothing.
+		// A batch of any size is taken at once, so that a checkpoint needn't wait for calls and has the records.
+		r.must(r.pass(11 * time.Millisecond))
+		begin := time.Now()
 		r.batch(slices.Repeat([]int{7}, 40)...)
+		if d := time.Since(begin); d != 0 || !r.rt.holds {
+			t.Fatalf("the batch was taken after %v, more input is held: %v", d, r.rt.holds)
+		}
+		if n := asyncStateSize(t, r.op); n != 40 {
+			t.Fatalf("%d records are in a checkpoint, want 40", n)
+		}
+		// What comes nevertheless waits until there is room, and nothing is lost.
+		r.batch(slices.Repeat([]int{6}, 40)...)
+		if d := time.Since(begin); d == 0 {
+			t.Fatal("batch after batch was taken while records waited")
+		}
 		r.end()
-		r.want(strings.Repeat("10 ", 5) + strings.Repeat("7 ", 40) + "end")
+		r.want(strings.Repeat("10 ", 5) + strings.Repeat("7 ", 40) + strings.Repeat("6 ", 40) + "end")
 		if n := high.Load(); n != 3 {
 			t.Fatalf("%d calls were under way at once, want 3", n)
 		}
 	})
+}
+
+// countBlocks counts what a snapshot writes.
+type countBlocks struct {
+	operator.StateWriter
+	n int
+}
+
+func (c *countBlocks) Begin(operator.StateDescriptor) error { return nil }
+func (c *countBlocks) Block(int, []byte) error              { c.n++; return nil }
+
+// asyncStateSize is how many records a checkpoint of the operator has.
+func asyncStateSize(t *testing.T, op operator.Operator) int {
+	t.Helper()
+	s, err := op.(operator.Checkpointed).Snapshot(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c countBlocks
+	if err := s.Write(&c); err != nil {
+		t.Fatal(err)
+	}
+	return c.n
 }
 
 func TestAsyncTimeout(t *testing.T) {
@@ -245,8 +281,9 @@ func TestAsyncRetry(t *testing.T) {
 		at = nil
 		again.If = func(err error) bool { return !errors.Is(err, bad) }
 		r = newAsyncRig(t, AsyncOptions{Retry: again}, f)
-		r.batch(7)
-		if err := r.pass(time.Second); !errors.Is(err, bad) || len(at) != 1 {
+		// The call may have failed before Batch returns.
+		err := r.op.Input(0).Batch(&operator.Vec[int]{V: []int{7}, WM: operator.NoWatermark})
+		if err := errors.Join(err, r.pass(time.Second)); !errors.Is(err, bad) || len(at) != 1 {
 			t.Fatalf("an error that isn't retried, after %d attempts: %v", len(at), err)
 		}
 		r.must(r.op.Close())

@@ -23,7 +23,7 @@ func LowerExclusive() IntervalOption { return IntervalOption{lowerOpen: true} }
 // UpperExclusive leaves out the pairs whose distance is the upper bound.
 func UpperExclusive() IntervalOption { return IntervalOption{upperOpen: true} }
 
-// LateLeftTo sends the left records that come after the watermark has passed them to a side output.
+// LateLeftTo sends the left records that are older than the watermark when they come to a side output.
 func LateLeftTo[L any](t Tag[L]) IntervalOption {
 	return IntervalOption{left: t.name, typ: typeName[L]()}
 }
@@ -35,8 +35,8 @@ func LateRightTo[R any](t Tag[R]) IntervalOption {
 
 // IntervalJoin pairs the records of two streams that have the same key and lie close together in time: every left record
 // of time t with every right one from t+lower to t+upper, both included. Results have the later time of the two. Records
-// need event times; one that is late is dropped and counted (numLateRecordsDropped), or goes to a side output. A record is kept until the watermark says that
-// no partner can come.
+// need event times; one that is late, older than the watermark, is dropped and counted (numLateRecordsDropped), or goes to a
+// side output. A record is kept until the watermark has come to the time of the last partner it may have.
 func IntervalJoin[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], lower, upper time.Duration, f func(L, R) O, options ...IntervalOption) Stream[O] {
 	at := caller()
 	e := l.in.env.check(at, "IntervalJoin")
@@ -153,12 +153,13 @@ func (j *intervalJoin[K, L, R, O]) leftLife() int64  { return max(j.upper, 0) }
 func (j *intervalJoin[K, L, R, O]) rightLife() int64 { return max(-j.lower, 0) }
 
 // timely is the time of the record that c is of, and says whether that is late: then it has gone to the side output to, or
-// was counted.
+// was counted. As with Flink's interval join a record of the watermark's own time is not late, though a partner whose last
+// chance was that time has been dropped already.
 func timely[K comparable, O, T any](c *Context[K, O], dropped *Counter, to Tag[T], v T) (t int64, late bool, err error) {
 	switch t = c.time; {
 	case t == operator.NoWatermark:
 		return t, false, errUntimed
-	case t > int64(c.Watermark()):
+	case t >= int64(c.Watermark()):
 		return t, false, nil
 	case to.name == "":
 		dropped.Add(1)

@@ -125,10 +125,10 @@ func TestIntervalJoinLateRecords(t *testing.T) {
 	}
 	r := newRig(t, build(LateLeftTo(late)), []rigInput{rigKeyed(byKey), rigKeyed(byKey)}, []string{"late"}, 1)
 	r.play([]rigStep{{rec: rec{N: 1}, ts: 1000}, {ts: 1500}, {input: 1, ts: 1500},
-		{rec: rec{N: 2}, ts: 1500}, {input: 1, rec: rec{N: 3}, ts: 1499}, {input: 1, rec: rec{N: 4}, ts: 1501}})
+		{rec: rec{N: 2}, ts: 1499}, {input: 1, rec: rec{N: 3}, ts: 1499}, {input: 1, rec: rec{N: 4}, ts: 1501}, {rec: rec{N: 5}, ts: 1500}})
 	got := r.end()
 	slices.Sort(got)
-	if want := []string{": 1 4 @ 1501", "late: {Key:0 N:2 Name:} @ 1500"}; !slices.Equal(got, want) {
+	if want := []string{": 1 4 @ 1501", ": 5 4 @ 1501", "late: {Key:0 N:2 Name:} @ 1499"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if n := r.rts[0].Counter("numLateRecordsDropped").Value(); n != 1 {
@@ -140,6 +140,77 @@ func TestIntervalJoinLateRecords(t *testing.T) {
 	env.finish()
 	if err := env.g.Check(); err == nil || !strings.Contains(err.Error(), "join_test.go") || !strings.Contains(err.Error(), "a tag of string") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestIntervalJoinAtTheWatermark compares with what Flink's operator does one record at a time, with many records that are
+// late and many of the watermark's own time: those are joined with what is still kept, which is what has a time left at
+// which a partner can come.
+func TestIntervalJoinAtTheWatermark(t *testing.T) {
+	type kept struct {
+		timedRec
+		until int64
+	}
+	for _, bounds := range [][2]int64{{-6, 9}, {0, 0}, {2, 7}, {-8, -3}, {0, 5}, {-5, 0}} {
+		seed := rand.Uint64()
+		t.Run(fmt.Sprint(bounds, " seed ", seed), func(t *testing.T) {
+			lower, upper := bounds[0], bounds[1]
+			lateLeft, lateRight := NewTag[rec]("left"), NewTag[rec]("right")
+			build := func(env *Env) *graph.Node {
+				s := From(env, fakeSource[rec]{})
+				out := IntervalJoin(KeyBy(s, byKey), KeyBy(s, byKey), time.Duration(lower)*time.Millisecond, time.Duration(upper)*time.Millisecond,
+					func(l, r rec) string { return fmt.Sprint(l.N, " ", r.N) }, LateLeftTo(lateLeft), LateRightTo(lateRight))
+				Side(out, lateLeft)
+				Side(out, lateRight)
+				return out.named
+			}
+			random := rand.New(rand.NewPCG(seed, 9))
+			var steps []rigStep
+			var want []string
+			var buffer [2][]kept
+			mark, equal, late := operator.NoWatermark, 0, 0
+			life := [2]int64{max(upper, 0), max(-lower, 0)}
+			for i := range int64(4000) {
+				if random.IntN(12) == 0 {
+					mark = max(mark, 0) + 1 + random.Int64N(5)
+					steps = append(steps, rigStep{ts: mark}, rigStep{input: 1, ts: mark})
+					for side := range buffer {
+						buffer[side] = slices.DeleteFunc(buffer[side], func(k kept) bool { return k.until <= mark })
+					}
+				}
+				side := random.IntN(2)
+				r := timedRec{rec{Key: random.Int64N(3), N: i}, max(mark, 0) + random.Int64N(12) - 3}
+				steps = append(steps, rigStep{input: side, rec: r.r, ts: r.ts})
+				if r.ts < mark {
+					late++
+					want = append(want, fmt.Sprintf("%s: %+v @ %d", []string{"left", "right"}[side], r.r, r.ts))
+					continue
+				}
+				if r.ts == mark {
+					equal++
+				}
+				for _, o := range buffer[1-side] {
+					pair := [2]timedRec{r, o.timedRec}
+					if side == 1 {
+						pair = [2]timedRec{o.timedRec, r}
+					}
+					if d := pair[1].ts - pair[0].ts; o.r.Key == r.r.Key && d >= lower && d <= upper {
+						want = append(want, fmt.Sprintf(": %d %d @ %d", pair[0].r.N, pair[1].r.N, max(r.ts, o.ts)))
+					}
+				}
+				buffer[side] = append(buffer[side], kept{r, r.ts + life[side]})
+			}
+			if equal == 0 || late == 0 {
+				t.Fatalf("%d records of the watermark's time, %d late: the input shows nothing", equal, late)
+			}
+			r := newRig(t, build, []rigInput{rigKeyed(byKey), rigKeyed(byKey)}, []string{"left", "right"}, 2)
+			r.size = 1 // a record is behind the watermark before it
+			r.play(steps)
+			got := r.end()
+			slices.Sort(got)
+			slices.Sort(want)
+			sameTexts(t, 0, got, want)
+		})
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weftstream/weft/hadoop/records"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/runtime/resourcemanager"
 	"github.com/weftstream/weft/yarn"
 	"github.com/weftstream/weft/yarn/amrm"
@@ -91,8 +91,7 @@ type bench struct {
 
 func newBench(t *testing.T, cfg yarntest.Config) *bench {
 	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() { eventually(t, "all goroutines end", func() bool { return runtime.NumGoroutine() <= before }) })
+	testkit.NoGoroutinesLeft(t)
 	if cfg.HeartbeatInterval == 0 {
 		cfg.HeartbeatInterval = 5 * time.Millisecond
 	}
@@ -137,7 +136,7 @@ func newBench(t *testing.T, cfg yarntest.Config) *bench {
 func (b *bench) bring(t *testing.T, n int) []string {
 	t.Helper()
 	b.driver.Declare(spec, n)
-	eventually(t, fmt.Sprint(n, " containers run"), func() bool {
+	testkit.Eventually(t, fmt.Sprint(n, " containers run"), func() bool {
 		running := 0
 		for _, c := range b.cluster.Containers(b.app) {
 			if c.State == "running" {
@@ -151,7 +150,7 @@ func (b *bench) bring(t *testing.T, n int) []string {
 
 func (b *bench) ends(t *testing.T, id string, kind resourcemanager.EndKind, diagnostics string) {
 	t.Helper()
-	eventually(t, id+" ends", func() bool { _, ok := b.end(id); return ok })
+	testkit.Eventually(t, id+" ends", func() bool { _, ok := b.end(id); return ok })
 	if end, _ := b.end(id); end.Kind != kind || !strings.Contains(end.Diagnostics, diagnostics) {
 		t.Errorf("%s ended %q, want %s with %q", id, end, kind, diagnostics)
 	}
@@ -222,9 +221,9 @@ func TestDriverLaunchFails(t *testing.T) {
 	b := newBench(t, yarntest.Config{})
 	b.refuse.Store(true)
 	b.driver.Declare(spec, 1)
-	eventually(t, "a grant", func() bool { return len(b.grants()) == 1 })
+	testkit.Eventually(t, "a grant", func() bool { return len(b.grants()) == 1 })
 	b.ends(t, b.grants()[0], resourcemanager.EndFailed, "no launch on purpose")
-	eventually(t, "the container is given back", func() bool { return len(b.cluster.Containers(b.app)) == 0 })
+	testkit.Eventually(t, "the container is given back", func() bool { return len(b.cluster.Containers(b.app)) == 0 })
 	if got := len(b.grants()); got != 1 {
 		t.Errorf("%d grants, want 1: whether to try again is the ResourceManager's business", got)
 	}
@@ -236,7 +235,7 @@ func TestDriverStartRefused(t *testing.T) {
 	remove := b.cluster.Intercept("startContainers", yarntest.Fail("org.apache.hadoop.yarn.exceptions.YarnException", "not here"))
 	defer remove()
 	b.driver.Declare(spec, 1)
-	eventually(t, "a grant", func() bool { return len(b.grants()) == 1 })
+	testkit.Eventually(t, "a grant", func() bool { return len(b.grants()) == 1 })
 	b.ends(t, b.grants()[0], resourcemanager.EndFailed, "not here")
 }
 
@@ -250,7 +249,7 @@ func TestDriverDeregister(t *testing.T) {
 		t.Errorf("%d cleanups, want 1", got)
 	}
 	if got := b.cluster.Containers(b.app); len(got) != 0 {
-		eventually(t, "no containers", func() bool { return len(b.cluster.Containers(b.app)) == 0 })
+		testkit.Eventually(t, "no containers", func() bool { return len(b.cluster.Containers(b.app)) == 0 })
 	}
 	app := b.report(t)
 	if app.State != webservice.StateFinished || app.FinalStatus != "FAILED" || app.Diagnostics != "why it failed" {
@@ -289,7 +288,7 @@ func TestDriverAttemptEnded(t *testing.T) {
 	if err := web.Kill(within(t), b.app); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the driver gives up", func() bool { _, fatal := b.trouble(); return fatal != nil })
+	testkit.Eventually(t, "the driver gives up", func() bool { _, fatal := b.trouble(); return fatal != nil })
 	if _, fatal := b.trouble(); !errors.Is(fatal, amrm.ErrShutdown) {
 		t.Errorf("fatal %v, want ErrShutdown", fatal)
 	}
@@ -306,15 +305,15 @@ func TestDriverWaits(t *testing.T) {
 	b.bring(t, 1)
 	b.driver.Declare(spec, 2)
 	want := "2 of <memory:256, vCores:1>"
-	eventually(t, "the reason is told", func() bool { waiting, _ := b.trouble(); return waiting == want })
+	testkit.Eventually(t, "the reason is told", func() bool { waiting, _ := b.trouble(); return waiting == want })
 	b.driver.Declare(spec, 0)
-	eventually(t, "the reason is taken back", func() bool { waiting, _ := b.trouble(); return waiting == "" })
+	testkit.Eventually(t, "the reason is taken back", func() bool { waiting, _ := b.trouble(); return waiting == "" })
 }
 
 func TestDriverRefused(t *testing.T) {
 	b := newBench(t, yarntest.Config{MaxAllocation: records.Resource{MemoryMB: 128, VCores: 1}})
 	b.driver.Declare(spec, 1)
-	eventually(t, "the driver gives up", func() bool { _, fatal := b.trouble(); return fatal != nil })
+	testkit.Eventually(t, "the driver gives up", func() bool { _, fatal := b.trouble(); return fatal != nil })
 	if _, fatal := b.trouble(); !strings.Contains(fatal.Error(), "taskmanager.memory.process.size") {
 		t.Errorf("fatal %v: doesn't say what to do", fatal)
 	}
@@ -327,7 +326,7 @@ func TestDriverLosesYARN(t *testing.T) {
 	b.cluster.StopRM()
 	b.driver.Declare(spec, 2)
 	b.cluster.StartRM()
-	eventually(t, "two more", func() bool { return len(b.grants()) == 4 })
+	testkit.Eventually(t, "two more", func() bool { return len(b.grants()) == 4 })
 	for _, id := range ids {
 		if end, ended := b.end(id); ended {
 			t.Errorf("%s ended %s", id, end)

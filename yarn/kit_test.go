@@ -18,6 +18,7 @@ import (
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/entrypoint"
 	"github.com/weftstream/weft/hadoop"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/yarn"
 )
 
@@ -164,23 +165,11 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
-// eventually waits for a condition.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(90 * time.Second)
-	for !condition() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 90 s", what)
-		}
-		<-time.After(20 * time.Millisecond)
-	}
-}
-
 // awaitEnd waits for the end of an application and returns the last report.
 func awaitEnd(t *testing.T, d *yarn.Descriptor, id string) client.Report {
 	t.Helper()
 	var r client.Report
-	eventually(t, id+" ends", func() bool {
+	testkit.Eventually(t, id+" ends", func() bool {
 		var err error
 		if r, err = d.Report(within(t), id); err != nil {
 			t.Fatal(err)
@@ -193,10 +182,10 @@ func awaitEnd(t *testing.T, d *yarn.Descriptor, id string) client.Report {
 // gone checks that nothing of an application is left.
 func (w *world) gone(t *testing.T, id string) {
 	t.Helper()
-	eventually(t, "the staging directory of "+id+" is removed", func() bool {
+	testkit.Eventually(t, "the staging directory of "+id+" is removed", func() bool {
 		return !slices.ContainsFunc(w.files(t), func(f string) bool { return strings.HasPrefix(f, id) })
 	})
-	eventually(t, "the processes of "+id+" end", func() bool { return len(w.processes(t, id)) == 0 })
+	testkit.Eventually(t, "the processes of "+id+" end", func() bool { return len(w.processes(t, id)) == 0 })
 }
 
 // writeSite writes the client configuration of a cluster.

@@ -7,11 +7,11 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/yarn/webservice"
 	"github.com/weftstream/weft/yarn/yarntest"
 )
@@ -84,7 +84,7 @@ func processesOf(t *testing.T, id string) []string {
 }
 
 func TestMemoryCluster(t *testing.T) {
-	before := runtime.NumGoroutine()
+	testkit.NoGoroutinesLeft(t)
 	t.Run("suite", func(t *testing.T) {
 		w, _ := memoryWorld(t, yarntest.Config{
 			Nodes:             []yarntest.NodeConfig{{Host: "127.0.0.1", Rack: "/a"}, {Host: "127.0.0.2", Rack: "/b"}},
@@ -92,7 +92,6 @@ func TestMemoryCluster(t *testing.T) {
 		})
 		suite(t, w)
 	})
-	eventually(t, "all goroutines end", func() bool { return runtime.NumGoroutine() <= before })
 }
 
 // TestGiveBack: a deployment that is interrupted while the application waits leaves nothing, and said why it waited.
@@ -106,7 +105,7 @@ func TestGiveBack(t *testing.T) {
 		_, err := d.DeploySession(ctx)
 		done <- err
 	}()
-	eventually(t, "the wait is explained", func() bool { return strings.Contains(log.String(), "has been waiting for") })
+	testkit.Eventually(t, "the wait is explained", func() bool { return strings.Contains(log.String(), "has been waiting for") })
 	cancel(interrupted)
 	if err := <-done; !errors.Is(err, interrupted) {
 		t.Errorf("error %v, want the context's cause", err)

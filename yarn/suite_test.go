@@ -13,6 +13,7 @@ import (
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/executor"
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/yarn"
 )
@@ -114,7 +115,7 @@ func testAttached(t *testing.T, w *world) {
 	}
 	cl := connect(t, c)
 	var id string
-	eventually(t, "the job ends", func() bool {
+	testkit.Eventually(t, "the job ends", func() bool {
 		jobs, err := cl.Jobs(within(t))
 		if err != nil {
 			t.Fatalf("the JobManager ended before its client knew how the job did: %v\n%v", err, w.logs(t, c.ID))
@@ -147,7 +148,7 @@ func awaitRunning(t *testing.T, d *yarn.Descriptor, id string) (*client.Client, 
 	}
 	cl := connect(t, c)
 	var job graph.JobID
-	eventually(t, "the tasks run", func() bool {
+	testkit.Eventually(t, "the tasks run", func() bool {
 		jobs, err := cl.Jobs(within(t))
 		if err != nil || len(jobs) == 0 || jobs[0].Tasks["total"] == 0 || jobs[0].Tasks["running"] != jobs[0].Tasks["total"] {
 			return false

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weftstream/weft/connector/datagen"
 	"github.com/weftstream/weft/connector/file"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/stream"
 )
 
@@ -56,12 +57,7 @@ func cancelledWithCheckpoint(t *testing.T, p countParams, dir string) string {
 		}
 		return found
 	}
-	for deadline := time.Now().Add(time.Minute); len(complete()) == 0; {
-		if time.Now().After(deadline) {
-			t.Fatal("there is no checkpoint")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	testkit.Eventually(t, "a checkpoint is complete", func() bool { return len(complete()) > 0 })
 	if err := c.Cancel(t.Context()); err != nil {
 		t.Fatal(err)
 	}

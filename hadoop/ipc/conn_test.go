@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -17,29 +16,14 @@ import (
 	"github.com/weftstream/weft/hadoop"
 	"github.com/weftstream/weft/hadoop/ipc"
 	"github.com/weftstream/weft/hadoop/ipc/ipctest"
+	"github.com/weftstream/weft/internal/testkit"
 )
-
-// checkGoroutines fails the test if it leaves goroutines behind.
-func checkGoroutines(t *testing.T) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		deadline := time.Now().Add(10 * time.Second)
-		for runtime.NumGoroutine() > before {
-			if time.Now().After(deadline) {
-				buf := make([]byte, 1<<20)
-				t.Fatalf("%d goroutines before, %d after:\n%s", before, runtime.NumGoroutine(), buf[:runtime.Stack(buf, true)])
-			}
-			runtime.Gosched()
-		}
-	})
-}
 
 var token = hadoop.Token{Identifier: []byte("who\x00\xff"), Password: []byte("secret"), Kind: "T"}
 
 func serve(t *testing.T, cfg ipctest.Config) *ipctest.Server {
 	t.Helper()
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	s, err := ipctest.Start(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -241,7 +225,7 @@ func TestDeadlineLeavesConnectionUsable(t *testing.T) {
 
 // TestHandshakeDeadline dials a server that accepts and says nothing.
 func TestHandshakeDeadline(t *testing.T) {
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -2606,7 +2606,8 @@ type Commit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Operator      []byte                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
 	Committables  [][]byte               `protobuf:"bytes,2,rep,name=committables,proto3" json:"committables,omitempty"`
-	Last          bool                   `protobuf:"varint,3,opt,name=last,proto3" json:"last,omitempty"`
+	Last          bool                   `protobuf:"varint,3,opt,name=last,proto3" json:"last,omitempty"` // the job has finished with it
+	Seq           int64                  `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`   // chosen by the JobMaster, another one each time that it sends a commit
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2662,10 +2663,18 @@ func (x *Commit) GetLast() bool {
 	return false
 }
 
+func (x *Commit) GetSeq() int64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
 type CommitDone struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Operator      []byte                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
 	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Seq           int64                  `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2712,6 +2721,13 @@ func (x *CommitDone) GetError() string {
 		return x.Error
 	}
 	return ""
+}
+
+func (x *CommitDone) GetSeq() int64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
 }
 
 type HostExit struct {
@@ -3943,15 +3959,17 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\x13CoordinatorResponse\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x03R\x03seq\x12\x18\n" +
 	"\apayload\x18\x02 \x01(\fR\apayload\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error\"\\\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\"n\n" +
 	"\x06Commit\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\fR\boperator\x12\"\n" +
 	"\fcommittables\x18\x02 \x03(\fR\fcommittables\x12\x12\n" +
-	"\x04last\x18\x03 \x01(\bR\x04last\">\n" +
+	"\x04last\x18\x03 \x01(\bR\x04last\x12\x10\n" +
+	"\x03seq\x18\x04 \x01(\x03R\x03seq\"P\n" +
 	"\n" +
 	"CommitDone\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\fR\boperator\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error\"\x94\x01\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\x12\x10\n" +
+	"\x03seq\x18\x03 \x01(\x03R\x03seq\"\x94\x01\n" +
 	"\bHostExit\x12\x1b\n" +
 	"\texit_code\x18\x01 \x01(\x05R\bexitCode\x12\x16\n" +
 	"\x06signal\x18\x02 \x01(\tR\x06signal\x12\x1f\n" +

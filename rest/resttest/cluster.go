@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -120,21 +119,4 @@ func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.Server.ServeHTTP(w, r)
-}
-
-// CheckGoroutines fails the test if more goroutines run at its end than at the call. It is called first.
-func CheckGoroutines(t testing.TB) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		deadline := time.Now().Add(5 * time.Second)
-		for runtime.NumGoroutine() > before && time.Now().Before(deadline) {
-			runtime.Gosched()
-			runtime.GC() // closes what only a finalizer would
-		}
-		if after := runtime.NumGoroutine(); after > before && !t.Failed() {
-			buf := make([]byte, 1<<20)
-			t.Errorf("%d goroutines at the start, %d at the end:\n%s", before, after, buf[:runtime.Stack(buf, true)])
-		}
-	})
 }

@@ -69,7 +69,9 @@ func (c *coordinator) run() {
 	if c.err != nil {
 		co = nil
 		c.err = fmt.Errorf("open the coordinator of %q: %w", c.node.Name, c.err)
-		c.report(c.err)
+		if c.ctx.Err() == nil { // what it says after its context has ended follows from that
+			c.report(c.err)
+		}
 	}
 	close(c.opened)
 	for call := range c.calls {
@@ -145,7 +147,7 @@ func (h *host) coordinate(r *linkpb.CoordinatorRequest) {
 // commit queues a commit for an operator's coordinator.
 func (h *host) commit(m *linkpb.Commit) {
 	done := func(err error) {
-		d := &linkpb.CommitDone{Operator: m.GetOperator()}
+		d := &linkpb.CommitDone{Operator: m.GetOperator(), Seq: m.GetSeq()}
 		if err != nil {
 			d.Error = err.Error()
 		}

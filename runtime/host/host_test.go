@@ -350,14 +350,14 @@ func TestCoordinatorAnswersAndCommits(t *testing.T) {
 	}
 	op := c.graph.Vertices[0].Operators[0].Id
 	w := c.workers[0]
-	w.tell(t, &linkpb.ToHost{Message: &linkpb.ToHost_Commit{Commit: &linkpb.Commit{Operator: op, Committables: [][]byte{[]byte("p0"), []byte("p1")}}}})
+	w.tell(t, &linkpb.ToHost{Message: &linkpb.ToHost_Commit{Commit: &linkpb.Commit{Operator: op, Committables: [][]byte{[]byte("p0"), []byte("p1")}, Seq: 7}}})
 	done := w.wait(func(m *linkpb.FromHost) bool { return m.GetCommitDone() != nil }).GetCommitDone()
-	if done.Error != "" || !bytes.Equal(done.Operator, op) || !slices.Equal(committed, []string{"p0", "p1"}) {
+	if done.Error != "" || done.Seq != 7 || !bytes.Equal(done.Operator, op) || !slices.Equal(committed, []string{"p0", "p1"}) {
 		t.Errorf("commit: %v, committed %v", done, committed)
 	}
-	w.tell(t, &linkpb.ToHost{Message: &linkpb.ToHost_Commit{Commit: &linkpb.Commit{Operator: op, Committables: [][]byte{[]byte("bad")}}}})
+	w.tell(t, &linkpb.ToHost{Message: &linkpb.ToHost_Commit{Commit: &linkpb.Commit{Operator: op, Committables: [][]byte{[]byte("bad")}, Seq: 8}}})
 	done = w.wait(func(m *linkpb.FromHost) bool { return m.GetCommitDone().GetError() != "" }).GetCommitDone()
-	if !strings.Contains(done.Error, "cannot rename") {
+	if done.Seq != 8 || !strings.Contains(done.Error, "cannot rename") {
 		t.Errorf("commit: %v", done)
 	}
 	f := w.wait(func(m *linkpb.FromHost) bool { return m.GetFailed() != nil }).GetFailed()

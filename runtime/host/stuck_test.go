@@ -3,6 +3,7 @@ package host_test
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,5 +109,39 @@ func TestSomeCoordinatorsClose(t *testing.T) {
 	w.tell(t, &linkpb.ToHost{Message: &linkpb.ToHost_CloseCoordinators{CloseCoordinators: &linkpb.CloseCoordinators{}}})
 	if a, b := <-closed, <-closed; a == b {
 		t.Errorf("%s was closed twice", a)
+	}
+}
+
+// TestCoordinatorClosedWhileItOpens: that its code is interrupted is no failure of the job, which restarts already.
+func TestCoordinatorClosedWhileItOpens(t *testing.T) {
+	networktest.NoLeak(t)
+	opening := make(chan struct{}, 1)
+	var opened atomic.Int32
+	c := run(t, 1, 1, nil, func() *Job {
+		j := &Job{}
+		n := j.Node("one", nil, 0, generate(1))
+		n.Coordinator = func(env *operator.Env) (operator.Coordinator, error) {
+			if opened.Add(1) == 1 {
+				opening <- struct{}{}
+				<-env.Runtime.Context().Done()
+				return nil, env.Runtime.Context().Err()
+			}
+			return &closing{name: "one", closed: make(chan string, 1)}, nil
+		}
+		return j
+	})
+	w := c.workers[0]
+	<-opening
+	op := c.graph.Vertices[0].Operators[0].Id
+	w.tell(t, &linkpb.ToHost{Message: &linkpb.ToHost_CloseCoordinators{CloseCoordinators: &linkpb.CloseCoordinators{}}})
+	w.deploy(t, &linkpb.Deploy{Coordinators: []*linkpb.Coordinator{{Operator: op, Parallelism: 1, MaxParallelism: 1}}})
+	w.tell(t, &linkpb.ToHost{Message: &linkpb.ToHost_Commit{Commit: &linkpb.Commit{Operator: []byte("0123456789abcdef"), Seq: 1}}})
+	w.wait(func(m *linkpb.FromHost) bool { return m.GetCommitDone() != nil })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range w.said {
+		if f := m.GetFailed(); f != nil {
+			t.Errorf("reported: %v", f)
+		}
 	}
 }

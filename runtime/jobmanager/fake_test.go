@@ -357,7 +357,7 @@ func (tm *fakeTM) command(job []byte, m *linkpb.ToHost) {
 	case *linkpb.ToHost_Commit:
 		tm.mu.Lock()
 		tm.commits = append(tm.commits, m.Commit)
-		done := &linkpb.CommitDone{Operator: m.Commit.GetOperator()}
+		done := &linkpb.CommitDone{Operator: m.Commit.GetOperator(), Seq: m.Commit.GetSeq()}
 		if tm.commitErrors > 0 {
 			tm.commitErrors--
 			done.Error = "no route to NameNode"

@@ -248,8 +248,7 @@ func (c *core) sendCheckpointCommitsOf(which func(*coordinated) bool) {
 		if op := c.byOperator[idOf(o.GetOperator())]; !c.coordinates(op) || !which(op) {
 			continue
 		}
-		c.command(c.coordinator, &linkpb.ToHost{Message: &linkpb.ToHost_Commit{
-			Commit: &linkpb.Commit{Operator: o.GetOperator(), Committables: o.GetCommittables()}}})
+		c.sendCommit(o, false)
 	}
 }
 

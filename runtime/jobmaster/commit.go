@@ -38,6 +38,9 @@ type commitment struct {
 	outstanding []*linkpb.OperatorCommit // not acknowledged
 	attempts    int
 	lastError   string
+	// commitSeq numbers the commits that are sent, those of checkpoints too; sentCommits has the latest of each operator.
+	commitSeq   int64
+	sentCommits map[operator.ID]int64
 	ending      linkpb.JobStatus // the final status whose result is being recorded
 }
 
@@ -115,13 +118,24 @@ func (c *core) deployCoordinators(now int64, h *host) {
 func (c *core) sendCommits() {
 	c.attempts++
 	for _, o := range c.outstanding {
-		c.command(c.coordinator, &linkpb.ToHost{Message: &linkpb.ToHost_Commit{
-			Commit: &linkpb.Commit{Operator: o.GetOperator(), Committables: o.GetCommittables(), Last: true}}})
+		c.sendCommit(o, true)
 	}
 }
 
-// commitDone is a coordinator's answer. A commit that failed is repeated.
+// sendCommit has an operator's coordinator commit.
+func (c *core) sendCommit(o *linkpb.OperatorCommit, last bool) {
+	c.commitSeq++
+	c.sentCommits[idOf(o.GetOperator())] = c.commitSeq
+	c.command(c.coordinator, &linkpb.ToHost{Message: &linkpb.ToHost_Commit{
+		Commit: &linkpb.Commit{Operator: o.GetOperator(), Committables: o.GetCommittables(), Last: last, Seq: c.commitSeq}}})
+}
+
+// commitDone is a coordinator's answer. A commit that failed is repeated. An answer to anything but the latest commit that the
+// operator was sent is left alone: it is late, and would be taken for one to that commit.
 func (c *core) commitDone(now int64, h *host, d *linkpb.CommitDone) {
+	if d.GetSeq() == 0 || d.GetSeq() != c.sentCommits[idOf(d.GetOperator())] {
+		return
+	}
 	if !c.committing() {
 		c.checkpointCommitDone(now, h, d)
 		return

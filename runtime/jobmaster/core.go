@@ -104,6 +104,7 @@ func newCore(g *graph.JobGraph, s settings, committed *linkpb.TaskUpdate, now in
 	c.timestamps[initializing] = now
 	c.byHost = map[string]*host{}
 	c.requests = map[int64]request{}
+	c.sentCommits = map[operator.ID]int64{}
 	c.recovered = committed
 	if c.restart == nil {
 		c.restart = checkpoint.NewRestartStrategy(conf.Configuration{}, false)
@@ -165,7 +166,7 @@ func (c *core) active() bool {
 // next is when tick has something to do; ok is false while nothing is.
 func (c *core) next() (at int64, ok bool) {
 	cp, _ := c.cp.Next()
-	for _, t := range []int64{c.slotsBy, c.causeBy, c.cancelBy, c.appendAt, c.commitAt, c.restartAt, c.stableAt, c.rescaleAt, cp} {
+	for _, t := range []int64{c.slotsBy, c.causeBy, c.cancelBy, c.appendAt, c.commitAt, c.restartAt, c.stableAt, c.rescaleAt, c.rescaleBy, cp} {
 		if t != 0 && (!ok || t < at) {
 			at, ok = t, true
 		}
@@ -210,6 +211,9 @@ func (c *core) tick(now int64) {
 	if due(&c.rescaleAt) {
 		c.prepareRescale(now)
 	}
+	if due(&c.rescaleBy) {
+		c.rescaleOverdue(now)
+	}
 	c.cp.Tick(now)
 	c.checkpointActions(now)
 }
@@ -235,7 +239,7 @@ func (c *core) suspend(now int64, err error) {
 
 func (c *core) clearDeadlines() {
 	c.slotsBy, c.causeBy, c.cancelBy, c.appendAt, c.commitAt, c.restartAt = 0, 0, 0, 0, 0, 0
-	c.stableAt, c.rescaleAt = 0, 0
+	c.stableAt, c.rescaleAt, c.rescaleBy = 0, 0, 0
 }
 
 // operatorOf shows an operator by name.

@@ -88,7 +88,8 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		event(&linkpb.FromHost{Message: &linkpb.FromHost_CoordinatorResponse{CoordinatorResponse: &linkpb.CoordinatorResponse{
 			Seq: int64(number("seq")), Payload: []byte(text("say"))}}})
 	case "commit-done":
-		event(&linkpb.FromHost{Message: &linkpb.FromHost_CommitDone{CommitDone: &linkpb.CommitDone{Operator: vertexID(text("op")), Error: text("error")}}})
+		seq := s.c.sentCommits[idOf(vertexID(text("op")))] - int64(number("earlier"))
+		event(&linkpb.FromHost{Message: &linkpb.FromHost_CommitDone{CommitDone: &linkpb.CommitDone{Operator: vertexID(text("op")), Error: text("error"), Seq: seq}}})
 	case "lost":
 		s.c.taskManagerLost(s.now, tm, text("why"))
 	case "released":
@@ -214,7 +215,7 @@ func (s *script) newCore(t *testing.T, d *datadriven.TestData) *core {
 }
 
 // settings are none but limits, unless "new" has restart=attempts (of a fixed delay of 100 ms), failover=full, interval=ms or
-// adaptive, with increase and max (of the scaling interval, in ms).
+// adaptive, with increase, max (of the scaling interval, in ms) and delay (of a rescale, in ms).
 func (s *script) settings(t *testing.T, d *datadriven.TestData) settings {
 	c := settings{slotTimeout: 60_000, cancelTimeout: 30_000, history: 2}
 	pairs := map[string]string{"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.delay": "100 ms",
@@ -222,11 +223,15 @@ func (s *script) settings(t *testing.T, d *datadriven.TestData) settings {
 	if d.HasArg("adaptive") {
 		pairs["jobmanager.scheduler"] = "adaptive"
 	}
-	var attempts, interval, failover, increase, forced string
+	var attempts, interval, failover, increase, forced, delay string
 	d.MaybeScanArgs(t, "increase", &increase)
 	d.MaybeScanArgs(t, "max", &forced)
+	d.MaybeScanArgs(t, "delay", &delay)
 	if increase != "" {
 		pairs["jobmanager.adaptive-scheduler.min-parallelism-increase"] = increase
+	}
+	if delay != "" {
+		pairs["jobmanager.adaptive-scheduler.rescale-trigger.max-delay"] = delay + " ms"
 	}
 	if forced != "" {
 		pairs["jobmanager.adaptive-scheduler.scaling-interval.max"] = forced + " ms"

@@ -54,7 +54,7 @@ func (c *core) beginRestart(now int64, why string, where regionSet) {
 	if c.deployed {
 		c.planned = max(c.planned, c.slots)
 	}
-	c.deployed, c.refusals, c.stopAt, c.rescaleAt, c.rescaleAfter = false, 0, 0, 0, 0
+	c.deployed, c.refusals, c.stopAt, c.rescaleAt, c.rescaleAfter, c.rescaleBy = false, 0, 0, 0, 0, 0
 	c.closeCoordinators()
 	if c.wholeJob() {
 		c.coordinator, c.checkpointCommits, c.commitAt = nil, nil, 0

@@ -20,7 +20,8 @@ type scalingSettings struct {
 	cooldown           int64
 	forced             int64 // 0: never
 	minIncrease        int
-	tolerated          int // failed checkpoints before a rescale
+	tolerated          int   // failed checkpoints before a rescale
+	maxDelay           int64 // of a rescale by its checkpoint; below 0: no limit
 }
 
 const (
@@ -37,6 +38,7 @@ func scalingSettingsOf(c conf.Configuration) scalingSettings {
 		minIncrease:   conf.Get(c, conf.AdaptiveSchedulerMinParallelismIncrease),
 		tolerated:     conf.Get(c, conf.AdaptiveSchedulerMaxCheckpointFailures),
 	}
+	s.maxDelay = maxDelayOf(c, s.tolerated)
 	s.adaptive = s.reactive || conf.Get(c, conf.JobManagerScheduler) == schedulerAdaptive
 	if !s.adaptive {
 		return s
@@ -49,6 +51,17 @@ func scalingSettingsOf(c conf.Configuration) scalingSettings {
 		s.stabilization = 0
 	}
 	return s
+}
+
+// maxDelayOf is how long a rescale waits for its checkpoint.
+func maxDelayOf(c conf.Configuration, tolerated int) int64 {
+	if d, set := conf.Lookup(c, conf.AdaptiveSchedulerMaxDelay); set {
+		return d.Milliseconds()
+	}
+	if every := conf.Get(c, conf.ExecutionCheckpointingInterval).Milliseconds(); every > 0 {
+		return every * int64(tolerated+1)
+	}
+	return -1
 }
 
 // scaling is the part of the core that decides with which parallelism the job runs: with that which its slots allow,
@@ -70,6 +83,8 @@ type scaling struct {
 	rescaleAt int64
 	failed    int
 	preparing bool // such a checkpoint is under way
+	// rescaleBy is how long it is waited for the checkpoint and its commits.
+	rescaleBy int64
 	// rescaleAfter is the complete one; the job is rescaled when sinks have committed what it holds.
 	rescaleAfter int64
 }
@@ -297,11 +312,14 @@ func (c *core) setRequirements(now int64, r Requirements) error {
 	}
 	c.required, c.shape = r, newShape(c.g, r)
 	c.note("resource requirements changed: %d to %d slots", c.shape.least, c.shape.most)
-	c.changed, c.asked, c.planned, c.failed, c.refusals = now, true, 0, 0, 0
+	c.changed, c.asked, c.planned, c.failed, c.refusals, c.rescaleBy = now, true, 0, 0, 0, 0
 	if c.waitsForSlots() {
 		c.require(now)
 		c.proceed(now)
 		return nil
+	}
+	if n := len(c.pool); n < c.shape.least {
+		c.note("the job goes on with its %d slots, but restarts only with %d", n, c.shape.least)
 	}
 	c.need = c.shape.most
 	c.returnSpares()

@@ -38,6 +38,10 @@ type slot struct {
 // maxRefusals is how many refused slots a job takes before it fails: a cause that lasts would only be met again.
 const maxRefusals = 10
 
+// slotsAgain is the time in milliseconds after which a job that is out of time for its slots, but still cancels tasks, is looked
+// at again.
+const slotsAgain = 1000
+
 // slotPool is the part of the core that holds slots.
 type slotPool struct {
 	hosts  []*host
@@ -268,9 +272,14 @@ func (c *core) slotShortage(now int64, reason string, fatal bool) {
 	}
 }
 
-// slotsTimedOut fails a job that hasn't got its slots in time.
+// slotsTimedOut fails a job that hasn't got its slots in time. With the adaptive scheduler it isn't restarted for that, as with
+// Flink: it would only wait again.
 func (c *core) slotsTimedOut(now int64) {
 	if !c.waitsForSlots() {
+		return
+	}
+	if c.status == restarting && c.unfinishedIn(c.affected) > 0 { // it waits for more than slots
+		c.slotsBy = now + slotsAgain
 		return
 	}
 	if !c.committing() && len(c.pool) >= c.shape.least {
@@ -290,5 +299,23 @@ func (c *core) slotsTimedOut(now int64) {
 	if c.committing() {
 		text += incomplete
 	}
-	c.failIn(now, c.jobFailure(now, text), c.waiting())
+	f := c.jobFailure(now, text)
+	if c.adaptive && !c.committing() {
+		f.Message += c.slotsAdvice()
+		f.Permanent = true
+	}
+	c.failIn(now, f, c.waiting())
+}
+
+// slotsAdvice says what can be done for a job whose lower bounds take more slots than there are.
+func (c *core) slotsAdvice() string {
+	for _, v := range c.vertices {
+		if b := c.required[v.id]; b.Lower > 1 {
+			return fmt.Sprintf("; give the cluster more slots or the job lower bounds: %s has %d to %d subtasks", v.name(), b.Lower, b.Upper)
+		}
+	}
+	if n := len(c.shape.groups); n > 1 {
+		return fmt.Sprintf("; give the cluster more slots or the job fewer than its %d slot sharing groups", n)
+	}
+	return "; give the cluster more slots"
 }

@@ -5,10 +5,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weftstream/weft/internal/testkit"
 )
 
 func TestCertificates(t *testing.T) {
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	a, other := authority(t), authority(t)
 	r := newRecorder()
 	_, address := listen(t, a, ServerConfig{Handler: r})

@@ -8,12 +8,12 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/rpc/rpcpb"
@@ -76,20 +76,6 @@ func (r *recorder) peer(t *testing.T) Peer {
 		t.Fatal("no peer")
 		return nil
 	}
-}
-
-// checkGoroutines fails the test if more goroutines run at its end than did before.
-func checkGoroutines(t *testing.T) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before; time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				b := make([]byte, 1<<20)
-				t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, b[:runtime.Stack(b, true)])
-			}
-		}
-	})
 }
 
 func registration(id string) *rpcpb.Register {
@@ -156,14 +142,14 @@ func serveOn(t *testing.T, s *Server) string {
 // each runs a test over both transports.
 func each(t *testing.T, c ServerConfig, test func(t *testing.T, r *recorder, s *Server, connect Connector)) {
 	t.Run("tls", func(t *testing.T) {
-		checkGoroutines(t)
+		testkit.NoGoroutinesLeft(t)
 		r, a, c := newRecorder(), authority(t), c
 		c.Handler = r
 		s, address := listen(t, a, c)
 		test(t, r, s, Dial(address, leaf(t, a, RoleTaskManager).ClientTLS()))
 	})
 	t.Run("pipe", func(t *testing.T) {
-		checkGoroutines(t)
+		testkit.NoGoroutinesLeft(t)
 		r, c := newRecorder(), c
 		c.Handler = r
 		s, err := NewServer(c)
@@ -391,7 +377,7 @@ func TestHeartbeatTimeout(t *testing.T) {
 		}
 	})
 	t.Run("silent JobManager", func(t *testing.T) {
-		checkGoroutines(t)
+		testkit.NoGoroutinesLeft(t)
 		conn, _, err := connect(t.Context(), transport{
 			open:  func(ctx context.Context) (clientStream, error) { return &silentStream{ctx: ctx}, nil },
 			close: func() error { return nil }, translate: func(err error) error { return err },
@@ -484,7 +470,7 @@ type failing struct{ err error }
 func (f *failing) Read([]byte) (int, error) { return 0, f.err }
 
 func TestConnectGivesUp(t *testing.T) {
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts and says nothing
 	if err != nil {
 		t.Fatal(err)

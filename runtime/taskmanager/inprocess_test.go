@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/host"
 	"github.com/weftstream/weft/runtime/network"
@@ -57,7 +58,7 @@ func TestInProcess(t *testing.T) {
 		{"build panics", func(string, []byte) (*graph.StreamGraph, error) { panic("boom") }, "boom", 1, "build job"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			checkGoroutines(t)
+			testkit.NoGoroutinesLeft(t)
 			h := inProcess(t, test.build)
 			if m := h.next(); m.GetHello() == nil {
 				t.Errorf("got %v, want hello", m)
@@ -79,7 +80,7 @@ func TestInProcess(t *testing.T) {
 func TestInProcessEnds(t *testing.T) {
 	for _, how := range []string{"failure", "kill"} {
 		t.Run(how, func(t *testing.T) {
-			checkGoroutines(t)
+			testkit.NoGoroutinesLeft(t)
 			building, release := make(chan struct{}), make(chan struct{})
 			h := inProcess(t, func(string, []byte) (*graph.StreamGraph, error) {
 				close(building)
@@ -116,7 +117,7 @@ func TestInProcessEnds(t *testing.T) {
 
 // User code that can't be stopped is reported and left behind; it costs the job no more than that.
 func TestInProcessStuck(t *testing.T) {
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	building, release := make(chan struct{}), make(chan struct{})
 	defer close(release)
 	h := inProcess(t, func(string, []byte) (*graph.StreamGraph, error) {

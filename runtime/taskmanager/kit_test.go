@@ -8,32 +8,18 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/network"
 	"github.com/weftstream/weft/runtime/rpc"
 	"github.com/weftstream/weft/runtime/rpc/rpcpb"
 )
-
-// checkGoroutines fails the test if more goroutines run at its end than did before.
-func checkGoroutines(t *testing.T) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before; time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				b := make([]byte, 1<<20)
-				t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, b[:runtime.Stack(b, true)])
-			}
-		}
-	})
-}
 
 // jobManager is a JobManager whose decisions the test makes, on the real wire.
 type jobManager struct {
@@ -365,7 +351,7 @@ func start(t *testing.T, connect rpc.Connector, starter HostStarter, change func
 func each(t *testing.T, test func(t *testing.T, j *jobManager, connect rpc.Connector)) {
 	for _, name := range []string{"tls", "pipe"} {
 		t.Run(name, func(t *testing.T) {
-			checkGoroutines(t)
+			testkit.NoGoroutinesLeft(t)
 			j, connect := newJobManager(t, name == "tls")
 			test(t, j, connect)
 		})

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/taskmanager/internal/apptest"
@@ -63,7 +64,7 @@ type kit struct {
 
 func newKit(t *testing.T, change func(*ProcessConfig)) *kit {
 	t.Helper()
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	c := ProcessConfig{TempDir: t.TempDir(), LogDir: t.TempDir(), Log: quiet(t), KillGrace: 100 * time.Millisecond}
 	if change != nil {
 		change(&c)
@@ -411,14 +412,10 @@ func TestProcessLeavesNothingBehind(t *testing.T) {
 // waitGone waits until a process is dead; whose zombie it is doesn't matter.
 func waitGone(t *testing.T, pid int) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		if state, _ := stat(pid); state == 0 || state == 'Z' {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("process %d still lives", pid)
-		}
-	}
+	testkit.Eventually(t, fmt.Sprintf("process %d ends", pid), func() bool {
+		state, _ := stat(pid)
+		return state == 0 || state == 'Z'
+	})
 }
 
 // parentMain is the TaskManager's stand-in: it starts one host, says its pid, and waits to be killed.

@@ -17,6 +17,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/network"
@@ -146,7 +147,7 @@ func TestHostEnds(t *testing.T) {
 // TestLocalState: copies of state outlive a host that ended by itself, for the next one, and go with everything else: a host
 // that was told to end, a job that doesn't come back, the TaskManager.
 func TestLocalState(t *testing.T) {
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	j, connect := newJobManager(t, false)
 	starter := newFakeStarter()
 	root := filepath.Join(t.TempDir(), "local-state")
@@ -228,7 +229,7 @@ func TestHostNotStarted(t *testing.T) {
 			"fetch the application app: checksum mismatch"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			checkGoroutines(t)
+			testkit.NoGoroutinesLeft(t)
 			j, connect := newJobManager(t, false)
 			starter := newFakeStarter()
 			start(t, connect, starter, func(c *Config) { test.change(c, starter) })
@@ -240,7 +241,7 @@ func TestHostNotStarted(t *testing.T) {
 		})
 	}
 	t.Run("released meanwhile", func(t *testing.T) {
-		checkGoroutines(t)
+		testkit.NoGoroutinesLeft(t)
 		j, connect := newJobManager(t, false)
 		starter := newFakeStarter()
 		starter.hang = true
@@ -256,7 +257,7 @@ func TestHostNotStarted(t *testing.T) {
 
 // A host that doesn't end when asked, or takes no commands, is killed; other jobs don't notice.
 func TestStubbornHost(t *testing.T) {
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	j, connect := newJobManager(t, false)
 	starter := newFakeStarter()
 	start(t, connect, starter, func(c *Config) { c.ShutdownGrace = 50 * time.Millisecond })
@@ -290,7 +291,7 @@ func TestStubbornHost(t *testing.T) {
 }
 
 func TestSlotTimeout(t *testing.T) {
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	j, connect := newJobManager(t, false)
 	starter := newFakeStarter()
 	start(t, connect, starter, func(c *Config) { c.SlotTimeout = 50 * time.Millisecond })
@@ -369,7 +370,7 @@ func TestJobManagerLost(t *testing.T) {
 }
 
 func TestRegistrationTimeout(t *testing.T) {
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	j, connect := newJobManager(t, false)
 	j.reject = errors.New("container unknown")
 	m := start(t, connect, newFakeStarter(), nil)
@@ -390,7 +391,7 @@ func TestRegistrationTimeout(t *testing.T) {
 }
 
 func TestDataPort(t *testing.T) {
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	j, connect := newJobManager(t, false)
 	m := start(t, connect, newFakeStarter(), nil)
 	j.connected()

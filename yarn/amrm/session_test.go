@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"github.com/weftstream/weft/hadoop"
 	"github.com/weftstream/weft/hadoop/ipc"
 	"github.com/weftstream/weft/hadoop/records"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/yarn/amrm"
 	"github.com/weftstream/weft/yarn/internal/pb"
 	"github.com/weftstream/weft/yarn/yarntest"
@@ -20,19 +20,6 @@ import (
 
 // patience bounds every wait of these tests.
 const patience = 20 * time.Second
-
-func checkGoroutines(t *testing.T) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before; runtime.Gosched() {
-			if time.Now().After(deadline) {
-				buf := make([]byte, 1<<20)
-				t.Fatalf("%d goroutines before, %d after:\n%s", before, runtime.NumGoroutine(), buf[:runtime.Stack(buf, true)])
-			}
-		}
-	})
-}
 
 // master is an application master under test.
 type master struct {
@@ -49,7 +36,7 @@ type master struct {
 
 func startCluster(t *testing.T, cfg yarntest.Config) *yarntest.Cluster {
 	t.Helper()
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	c, err := yarntest.Start(cfg)
 	if err != nil {
 		t.Fatal(err)

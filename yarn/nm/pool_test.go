@@ -3,7 +3,6 @@ package nm_test
 import (
 	"context"
 	"errors"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -11,25 +10,13 @@ import (
 
 	"github.com/weftstream/weft/hadoop"
 	"github.com/weftstream/weft/hadoop/records"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/yarn/amrm"
 	"github.com/weftstream/weft/yarn/nm"
 	"github.com/weftstream/weft/yarn/yarntest"
 )
 
 const patience = 20 * time.Second
-
-func checkGoroutines(t *testing.T) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before; runtime.Gosched() {
-			if time.Now().After(deadline) {
-				buf := make([]byte, 1<<20)
-				t.Fatalf("%d goroutines before, %d after:\n%s", before, runtime.NumGoroutine(), buf[:runtime.Stack(buf, true)])
-			}
-		}
-	})
-}
 
 // fixture is a cluster with some granted containers and a pool.
 type fixture struct {
@@ -43,7 +30,7 @@ type fixture struct {
 // grant starts a cluster and gets n containers, by plain calls.
 func grant(t *testing.T, n int, cfg yarntest.Config, pool nm.Config) *fixture {
 	t.Helper()
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	cfg.OffSwitch = n
 	c, err := yarntest.Start(cfg)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/weftstream/weft/hadoop"
 	"github.com/weftstream/weft/hadoop/records"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/yarn/amrm"
 	"github.com/weftstream/weft/yarn/nm"
 	"github.com/weftstream/weft/yarn/webservice"
@@ -103,19 +103,6 @@ func runMaster() error {
 	return errors.Join(err, <-result)
 }
 
-func checkGoroutines(t *testing.T) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before; runtime.Gosched() {
-			if time.Now().After(deadline) {
-				buf := make([]byte, 1<<20)
-				t.Fatalf("%d goroutines before, %d after:\n%s", before, runtime.NumGoroutine(), buf[:runtime.Stack(buf, true)])
-			}
-		}
-	})
-}
-
 type fixture struct {
 	cluster *yarntest.Cluster
 	client  *webservice.Client
@@ -124,7 +111,7 @@ type fixture struct {
 
 func start(t *testing.T) *fixture {
 	t.Helper()
-	checkGoroutines(t)
+	testkit.NoGoroutinesLeft(t)
 	f := &fixture{dir: t.TempDir()}
 	var err error
 	f.cluster, err = yarntest.Start(yarntest.Config{

@@ -5,12 +5,10 @@ package networktest
 import (
 	"encoding/binary"
 	"errors"
-	"runtime"
-	"strings"
 	"testing"
-	"time"
 	"unsafe"
 
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/operator"
 )
 
@@ -144,41 +142,14 @@ func Hash(v *Vec) {
 	}
 }
 
-// NoLeak fails the test when, at its end, goroutines run code of this module that didn't when NoLeak was called. They get
-// a while to end.
+// NoLeak is testkit.NoLeak.
 func NoLeak(t testing.TB) {
 	t.Helper()
-	before := ours()
-	t.Cleanup(func() {
-		deadline := time.Now().Add(10 * time.Second)
-		for len(ours()) > len(before) {
-			if time.Now().After(deadline) {
-				t.Errorf("goroutines left behind:\n\n%s", strings.Join(ours(), "\n\n"))
-				return
-			}
-			runtime.Gosched()
-		}
-	})
+	testkit.NoLeak(t)
 }
 
-// ours lists the goroutines that run code of this module, but not those of the testing package's making.
-func ours() []string {
-	buf := make([]byte, 4<<20)
-	var found []string
-	for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-		if strings.Contains(g, "weftstream/weft") && !strings.Contains(g, "testing.tRunner") && !strings.Contains(g, "networktest.ours") {
-			found = append(found, g)
-		}
-	}
-	return found
-}
-
-// Eventually waits until ok returns true.
+// Eventually is testkit.Eventually.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatalf("did not happen: %s", what)
-		}
-	}
+	testkit.Eventually(t, what, ok)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/weftstream/weft/conf"
@@ -37,6 +38,43 @@ func Staged(files []*graph.CachedFile) bool {
 // pending says that a file is on this machine and nobody has uploaded it.
 func pending(f *graph.CachedFile) bool { return len(f.GetSha256()) == 0 && Local(f.GetUri()) }
 
+// Find looks whether the local ones of files are there, before anything is made for them.
+func Find(files []*graph.CachedFile) error {
+	for _, f := range files {
+		if !pending(f) {
+			continue
+		}
+		if _, _, err := find(f); err != nil {
+			return fmt.Errorf("provide %s: %w", describe(f), err)
+		}
+	}
+	return nil
+}
+
+// find looks at a local file.
+func find(f *graph.CachedFile) (path string, info fs.FileInfo, err error) {
+	if err := Check(f.GetUri()); err != nil {
+		return "", nil, err
+	}
+	if path, err = localPath(f.GetUri()); err != nil {
+		return "", nil, err
+	}
+	if info, err = os.Stat(path); err != nil {
+		return "", nil, fmt.Errorf("find %s on %s: %w", path, hostname(), err)
+	}
+	if !info.IsDir() && !info.Mode().IsRegular() {
+		return "", nil, fmt.Errorf("%s is neither a file nor a directory (%s)", path, info.Mode())
+	}
+	return path, info, nil
+}
+
+func hostname() string {
+	if host, err := os.Hostname(); err == nil {
+		return host
+	}
+	return "this machine"
+}
+
 // Stage hands the local ones of files to put and notes in them where they are now. With a nil put, it refuses them. A file
 // whose owner may execute it stays executable. What was put before an error stays.
 func Stage(ctx context.Context, files []*graph.CachedFile, put Put) error {
@@ -52,39 +90,22 @@ func Stage(ctx context.Context, files []*graph.CachedFile, put Put) error {
 }
 
 func stage(ctx context.Context, f *graph.CachedFile, put Put) error {
-	if err := Check(f.GetUri()); err != nil {
-		return err
-	}
-	p, err := localPath(f.GetUri())
+	p, info, err := find(f)
 	if err != nil {
 		return err
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "this machine"
-	}
-	info, err := os.Stat(p)
-	if err != nil {
-		return fmt.Errorf("find %s on %s: %w", p, host, err)
 	}
 	if put == nil {
 		return fmt.Errorf("%s is a file of %s, which TaskManagers can't reach: use an hdfs: URI, or give it to the client with -D%s",
-			p, host, conf.PipelineCachedFiles.Key())
+			p, hostname(), conf.PipelineCachedFiles.Key())
 	}
 	upload := p
-	f.Directory = info.IsDir()
-	switch mode := info.Mode(); {
-	case mode.IsDir():
-		packed, err := pack(ctx, p)
-		if err != nil {
+	if f.Directory = info.IsDir(); f.Directory {
+		if upload, err = pack(ctx, p); err != nil {
 			return fmt.Errorf("pack %s: %w", p, err)
 		}
-		defer os.Remove(packed)
-		upload = packed
-	case mode.IsRegular():
-		f.Executable = f.GetExecutable() || mode.Perm()&0o100 != 0
-	default:
-		return fmt.Errorf("%s is neither a file nor a directory (%s)", p, mode)
+		defer os.Remove(upload)
+	} else {
+		f.Executable = f.GetExecutable() || info.Mode().Perm()&0o100 != 0
 	}
 	a, err := put(ctx, upload)
 	if errors.Is(err, artifact.ErrChanged) && upload == p {

@@ -17,7 +17,7 @@ type Dispatcher interface {
 	Submit(ctx context.Context, g *graph.JobGraph) (graph.JobID, error)
 	Await(ctx context.Context, id graph.JobID) (*linkpb.JobResult, error)
 	Cancel(ctx context.Context, id graph.JobID) error
-	// Recovered says that the job runs already, under an earlier JobManager, with the graph that it was submitted with then.
+	// Recovered says that the job was submitted under an earlier JobManager, and keeps the cached files that it had then.
 	Recovered(g *graph.JobGraph) bool
 }
 

@@ -84,9 +84,9 @@ func awaitTaskManagers(t *testing.T, c conf.Configuration, n int) {
 	t.Fatalf("not %d TaskManagers within 30 s: %v", n, last)
 }
 
-// A TaskManager outlives its JobManager, also one that was told to end, and registers with the next.
-func TestTaskManagerWaitsForTheNextJobManager(t *testing.T) {
-	var ports [2]string
+// freePorts are two that nobody listens to.
+func freePorts(t *testing.T) (ports [2]string) {
+	t.Helper()
 	for i := range ports {
 		l, err := net.Listen("tcp", "localhost:0")
 		if err != nil {
@@ -95,6 +95,12 @@ func TestTaskManagerWaitsForTheNextJobManager(t *testing.T) {
 		_, ports[i], _ = net.SplitHostPort(l.Addr().String())
 		l.Close()
 	}
+	return ports
+}
+
+// A TaskManager outlives its JobManager, also one that was told to end, and registers with the next.
+func TestTaskManagerWaitsForTheNextJobManager(t *testing.T) {
+	ports := freePorts(t)
 	c := configuration(t, "jobmanager.rpc.port", ports[0], "rest.port", ports[1], "rest.retry.max-attempts", "0")
 	first := startJobManager(t, c)
 	p, err := OpenTaskManager(t.Context(), c, noEnv)

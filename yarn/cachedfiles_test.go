@@ -31,8 +31,10 @@ func testCachedFiles(t *testing.T, w *world) {
 	}
 	own := put("own.txt", "of the program", 0o644)
 	put("tree/sub/deep.txt", "deep", 0o644)
+	app := appPath(t)
 	pairs := map[string]string{"execution.attached": "true", "parallelism.default": "2",
-		"pipeline.cached-files": "name:given,path:'file://" + put("given.sh", "given", 0o644) + "',executable:true;name:tree,path:" + dir + "/tree"}
+		"pipeline.cached-files": "name:given,path:'file://" + put("given.sh", "given", 0o644) + "',executable:true;name:tree,path:tree"}
+	t.Chdir(dir) // where containers aren't: the client has to look
 	args := []string{"cached", own, "own", "given", "tree"}
 	check := func(t *testing.T, id string) {
 		t.Helper()
@@ -75,15 +77,15 @@ func testCachedFiles(t *testing.T, w *world) {
 		d, _ := w.descriptor(t, pairs)
 		id := ""
 		p := executor.NewPerJob(func(ctx context.Context, g *graph.JobGraph) (*client.Client, error) {
-			c, err := d.DeployPerJob(ctx, g, client.Application{Path: appPath(t)})
+			c, err := d.DeployPerJob(ctx, g, client.Application{Path: app})
 			if err != nil {
 				return nil, err
 			}
 			id = c.ID
 			return client.New(c.Endpoint, c.Token)
-		}, appPath(t), here(executor.Options{}))
+		}, app, here(executor.Options{}))
 		drive(t, p, func() (int, error) {
-			return executor.RunDriver(within(t), executor.DriverSpec{Executable: appPath(t), Args: args}, p, nil)
+			return executor.RunDriver(within(t), executor.DriverSpec{Executable: app, Args: args}, p, nil)
 		})
 		if r := awaitEnd(t, d, id); r.State != client.Succeeded {
 			t.Errorf("report %+v, want SUCCEEDED", r)
@@ -98,9 +100,9 @@ func testCachedFiles(t *testing.T, w *world) {
 			t.Fatal(err)
 		}
 		cl := connect(t, cluster)
-		s := executor.NewSession(cl, appPath(t), here(executor.Options{}))
+		s := executor.NewSession(cl, app, here(executor.Options{}))
 		drive(t, s, func() (int, error) {
-			return executor.RunDriver(within(t), executor.DriverSpec{Executable: appPath(t), Args: args}, s, nil)
+			return executor.RunDriver(within(t), executor.DriverSpec{Executable: app, Args: args}, s, nil)
 		})
 		if err := cl.Shutdown(within(t)); err != nil {
 			t.Fatal(err)

@@ -94,7 +94,7 @@ func (d *Dispatcher) reattach(g *graph.JobGraph) (graph.JobID, bool) {
 	return id, ok
 }
 
-// Recovered says that Submit of g would take up a run of an earlier JobManager's, whatever else g says.
+// Recovered says that Submit of g would take up a run of an earlier JobManager's, and not look at g's cached files.
 func (d *Dispatcher) Recovered(g *graph.JobGraph) bool {
 	_, ok := d.reattach(g)
 	return ok

@@ -106,8 +106,12 @@ func (s *session) uploadProgress() func(sent, total int64) {
 	var bar *progressbar.ProgressBar // made by the first call; calls come one after the other
 	return func(sent, total int64) {
 		if bar == nil {
-			bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(s.Err), progressbar.OptionSetDescription("uploading the application"),
+			bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(s.Err), progressbar.OptionSetDescription("uploading"),
 				progressbar.OptionShowBytes(true), progressbar.OptionClearOnFinish())
+		}
+		if bar.GetMax64() != total { // the next file
+			bar.Reset()
+			bar.ChangeMax64(total)
 		}
 		bar.Set64(sent) //nolint:errcheck // a bar that can't be drawn
 	}

@@ -21,6 +21,8 @@ import (
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/rest/api"
+	"github.com/weftstream/weft/runtime/artifact"
+	"github.com/weftstream/weft/runtime/cachedfile"
 )
 
 // SubmitOptions are what a submission may have besides the job.
@@ -31,7 +33,7 @@ type SubmitOptions struct {
 
 // Submit submits g and returns its id when the cluster has recorded the job. The task hosts run the executable at path,
 // which is uploaded unless the cluster has it already; if g's Artifact has a URI they get it from there, and path isn't
-// looked at. A graph without a job id gets one.
+// looked at. So are the graph's cached files that are on this machine. A graph without a job id gets one.
 //
 // Errors name the request and not the job: that is left to the caller.
 //
@@ -47,7 +49,7 @@ func (c *Client) SubmitWith(ctx context.Context, g *graph.JobGraph, path string,
 		id := graph.NewJobID()
 		g.JobId = id[:]
 	}
-	s := &submission{c: c, id: g.ID(), graph: g, path: path, request: api.SubmitRequest{
+	s := &submission{c: c, id: g.ID(), graph: g, cached: g.GetCachedFiles(), path: path, request: api.SubmitRequest{
 		JobGraphFileName: "flink-jobgraph-" + g.ID().String() + ".bin", JobJarFileNames: []string{},
 		ArtifactFileNames: []api.Empty{}, HeartbeatTimeout: o.HeartbeatTimeout.Milliseconds()}}
 	return s.run(ctx)
@@ -58,15 +60,14 @@ type submission struct {
 	c       *Client
 	id      graph.JobID
 	graph   *graph.JobGraph
+	cached  []*graph.CachedFile // as they were given; graph has them as they were uploaded
 	path    string
 	request api.SubmitRequest
 }
 
 func (s *submission) run(ctx context.Context) (graph.JobID, error) {
-	if s.graph.GetArtifact().GetUri() == "" {
-		if err := s.provide(ctx); err != nil {
-			return s.id, err
-		}
+	if err := s.provide(ctx); err != nil {
+		return s.id, err
 	}
 	ambiguous := false
 	attempts := 1 + conf.Get(s.c.o.conf, conf.RestRetryMaxAttempts)
@@ -78,7 +79,7 @@ func (s *submission) run(ctx context.Context) (graph.JobID, error) {
 		case ambiguous && errors.Is(err, ErrConflict):
 			return s.id, nil // an earlier attempt of ours was taken after all
 		case isStatus(err, http.StatusPreconditionFailed) && attempt == 1:
-			// The executable has gone since we asked, with the JobManager's node: upload it again.
+			// What was uploaded has gone since we asked, with the JobManager's node: upload it again.
 			if err := s.provide(ctx); err != nil {
 				return s.id, err
 			}
@@ -146,8 +147,33 @@ func (s *submission) encode() ([]byte, string, error) {
 	return buf.Bytes(), w.FormDataContentType(), nil
 }
 
-// provide makes sure that the cluster has the executable, and notes its hash.
+// provide makes sure that the cluster has the executable and the cached files of this machine, and notes their hashes.
 func (s *submission) provide(ctx context.Context) error {
+	if s.graph.GetArtifact().GetUri() == "" {
+		if err := s.provideExecutable(ctx); err != nil {
+			return err
+		}
+	}
+	s.graph.CachedFiles = nil
+	for _, f := range s.cached {
+		s.graph.CachedFiles = append(s.graph.CachedFiles, proto.CloneOf(f))
+	}
+	return cachedfile.Stage(ctx, s.graph.CachedFiles, s.c.putFile)
+}
+
+// putFile is a cachedfile.Put.
+func (c *Client) putFile(ctx context.Context, path string) (artifact.Artifact, error) {
+	sum, size, err := hashFile(path)
+	if err != nil {
+		return artifact.Artifact{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	if err := c.upload(ctx, path, hex.EncodeToString(sum), size); err != nil {
+		return artifact.Artifact{}, fmt.Errorf("upload %s: %w", path, err)
+	}
+	return artifact.Artifact{SHA256: artifact.Key(sum), Size: size}, nil
+}
+
+func (s *submission) provideExecutable(ctx context.Context) error {
 	sum, size, err := hashFile(s.path)
 	if err != nil {
 		return fmt.Errorf("read executable: %w", err)
@@ -177,7 +203,7 @@ func (c *Client) upload(ctx context.Context, path, digest string, size int64) er
 		body: func() (io.ReadCloser, error) {
 			f, err := os.Open(path)
 			if err != nil {
-				return nil, fmt.Errorf("open executable: %w", err)
+				return nil, fmt.Errorf("open %s: %w", path, err)
 			}
 			return &reportingFile{f: f, total: size, report: c.o.progress}, nil
 		}}, nil)

@@ -77,7 +77,6 @@ var acceptedGroups = []group{
 		blob.service.cleanup.interval library-cache-manager.cleanup.interval
 		blob.service.ssl.enabled
 		blob.storage.directory
-		pipeline.cached-files
 		user.artifacts.<key>
 	`},
 	{"operators get batches of values and never share what they change", `

@@ -18,6 +18,8 @@ var (
 		"Interval at which watermark generators of the program are asked without a record; 0 never asks. Watermarks that follow from records are sent behind each batch, whatever the interval.").or(200 * time.Millisecond).in(ScopeJob)
 	PipelineGlobalJobParameters = mapOption("pipeline.global-job-parameters",
 		"Parameters shown with the job in the dashboard and the REST API.").in(ScopeJob)
+	PipelineCachedFiles = declare("pipeline.cached-files", cachedFilesKind,
+		"Files and directories that each TaskManager brings to its local disk before it runs tasks of the job, which find them by their names (Runtime.CachedFile). A path is an hdfs: URI, or a file: URI or path without scheme on the machine that submits, from where it is uploaded. executable:true sets the permission to execute. A name that the program registers itself is the program's.").in(ScopeJob)
 	PipelineAutoGenerateUids = boolOption("pipeline.auto-generate-uids",
 		"Whether operators without a uid get one; false refuses such a job.").or(true).in(ScopeJob)
 

@@ -138,7 +138,7 @@ func (j *jobManager) runApplication(ctx context.Context) verdict {
 	driver, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	w := &jobWatch{j: j, stop: stop}
-	embedded := executor.NewEmbedded(j.roles.Dispatcher(), artifact, executor.Options{
+	embedded := executor.NewEmbedded(j.roles.Dispatcher(), artifact, p.PutCachedFile, executor.Options{
 		Conf: j.conf, Hooks: executor.Hooks{Submitted: func(id graph.JobID, name string) { w.watch(driver, id, name) }},
 		Log: j.log,
 	})

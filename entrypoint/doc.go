@@ -18,6 +18,7 @@ import (
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/filesystem"
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/runtime/artifact"
 	"github.com/weftstream/weft/runtime/resourcemanager"
 	"github.com/weftstream/weft/runtime/rpc"
 )
@@ -98,6 +99,8 @@ type Registrar interface {
 type ApplicationProvider interface {
 	// Application is the driver's local executable and its arguments, and the artifact that task hosts run.
 	Application() (path string, args []string, a *graph.Artifact)
+	// PutCachedFile brings a cached file that the application registers, of this machine, to where TaskManagers can fetch it.
+	PutCachedFile(ctx context.Context, path string) (artifact.Artifact, error)
 }
 
 // JobGraphProvider is what a JobManagerProvider in ModePerJob also is.

@@ -91,6 +91,8 @@ func taskManagerConfig(p TaskManagerProvider, b conf.TaskManagerBudget, data net
 		Slots: b.Slots, SlotMemory: int64(b.Slot.Total), CPU: cpu, PhysicalMemory: physicalMemory(),
 		Data: data, DataAddress: advertised(p.Host(), data), LogDir: p.LogDir(),
 		LocalStateDir:       filepath.Join(p.TempDir(), "local-state"),
+		CachedFileDir:       filepath.Join(p.TempDir(), "cached-files"),
+		Files:               p.Files(),
 		RegistrationTimeout: conf.Get(c, conf.TaskManagerRegistrationTimeout),
 		// A job's first slots wait here until the last one has come.
 		SlotTimeout:      max(conf.Get(c, conf.TaskManagerSlotTimeout), conf.Get(c, conf.SlotRequestTimeout)),

@@ -9,6 +9,7 @@ import (
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link"
 	"github.com/weftstream/weft/link/linkpb"
+	"github.com/weftstream/weft/runtime/cachedfile"
 )
 
 // Dispatcher is what Embedded needs of *dispatcher.Dispatcher.
@@ -16,6 +17,8 @@ type Dispatcher interface {
 	Submit(ctx context.Context, g *graph.JobGraph) (graph.JobID, error)
 	Await(ctx context.Context, id graph.JobID) (*linkpb.JobResult, error)
 	Cancel(ctx context.Context, id graph.JobID) error
+	// Recovered says that the job was submitted under an earlier JobManager, and keeps the cached files that it had then.
+	Recovered(g *graph.JobGraph) bool
 }
 
 // Embedded serves a driver beside the Dispatcher: application mode. An application that runs again after a JobManager's
@@ -24,14 +27,16 @@ type Embedded struct {
 	o          Options
 	dispatcher Dispatcher
 	artifact   *graph.Artifact
+	put        cachedfile.Put
 	runs       runs
 }
 
 var _ link.DriverService = (*Embedded)(nil)
 
-// NewEmbedded makes an Embedded. artifact says which executable task hosts run, and where it is.
-func NewEmbedded(d Dispatcher, artifact *graph.Artifact, o Options) *Embedded {
-	return &Embedded{o: o, dispatcher: d, artifact: artifact, runs: runs{hooks: o.Hooks}}
+// NewEmbedded makes an Embedded. artifact says which executable task hosts run, and where it is. put takes the cached files of
+// this machine that the application registers; nil refuses them.
+func NewEmbedded(d Dispatcher, artifact *graph.Artifact, put cachedfile.Put, o Options) *Embedded {
+	return &Embedded{o: o, dispatcher: d, artifact: artifact, put: put, runs: runs{hooks: o.Hooks}}
 }
 
 // Welcome implements link.DriverService.
@@ -43,6 +48,11 @@ func (e *Embedded) Welcome(context.Context) (map[string]string, bool, error) {
 func (e *Embedded) Submit(ctx context.Context, g *graph.JobGraph) (graph.JobID, error) {
 	g = proto.CloneOf(g)
 	g.Artifact = e.artifact
+	if !e.dispatcher.Recovered(g) {
+		if err := cachedfile.Stage(ctx, g.GetCachedFiles(), e.put); err != nil {
+			return g.ID(), err
+		}
+	}
 	id, err := e.dispatcher.Submit(ctx, g)
 	if err != nil {
 		return id, err

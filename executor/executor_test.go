@@ -124,7 +124,7 @@ func TestEmbedded(t *testing.T) {
 	testkit.NoGoroutinesLeft(t)
 	cluster := resttest.Start(t, nil)
 	e, out := newEvents(), &output{}
-	s := executor.NewEmbedded(cluster.Jobs, &graph.Artifact{Uri: "hdfs:///words"}, executor.Options{Conf: configuration(t), Hooks: e.hooks()})
+	s := executor.NewEmbedded(cluster.Jobs, &graph.Artifact{Uri: "hdfs:///words"}, nil, executor.Options{Conf: configuration(t), Hooks: e.hooks()})
 	go func() {
 		for range 2 {
 			cluster.Jobs.Finish(<-e.submitted, finished())
@@ -152,7 +152,7 @@ func TestEmbedded(t *testing.T) {
 func TestEmbeddedWaitsForStartedJobs(t *testing.T) {
 	cluster := resttest.Start(t, nil)
 	e, out := newEvents(), &output{}
-	s := executor.NewEmbedded(cluster.Jobs, nil, executor.Options{Hooks: e.hooks()})
+	s := executor.NewEmbedded(cluster.Jobs, nil, nil, executor.Options{Hooks: e.hooks()})
 	if code, err := executor.RunDriver(t.Context(), spec(t, "starts", out), s, nil); code != 0 || err != nil {
 		t.Fatalf("exit code %d, %v\n%s", code, err, out)
 	}
@@ -342,7 +342,7 @@ func TestDriversThatFail(t *testing.T) {
 	testkit.NoGoroutinesLeft(t)
 	cluster := resttest.Start(t, nil)
 	run := func(t *testing.T, what string) (int, error) {
-		s := executor.NewEmbedded(cluster.Jobs, nil, executor.Options{})
+		s := executor.NewEmbedded(cluster.Jobs, nil, nil, executor.Options{})
 		return executor.RunDriver(t.Context(), spec(t, what, &output{}), s, nil)
 	}
 	if code, err := run(t, "nothing"); code != 0 || !errors.Is(err, executor.ErrNoJob) {
@@ -366,7 +366,7 @@ func TestDriversThatFail(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{text, "/nonexistent/words"} {
-		code, err := executor.RunDriver(t.Context(), executor.DriverSpec{Executable: path}, executor.NewEmbedded(cluster.Jobs, nil, executor.Options{}), nil)
+		code, err := executor.RunDriver(t.Context(), executor.DriverSpec{Executable: path}, executor.NewEmbedded(cluster.Jobs, nil, nil, executor.Options{}), nil)
 		if code != -1 || err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %d, %v", path, code, err)
 		}
@@ -384,7 +384,7 @@ func TestDriverThatLeaksIsKilled(t *testing.T) {
 	}
 	cluster := resttest.Start(t, nil)
 	run := func(mb string) (int, error) {
-		s := executor.NewEmbedded(cluster.Jobs, nil, executor.Options{})
+		s := executor.NewEmbedded(cluster.Jobs, nil, nil, executor.Options{})
 		return executor.RunDriver(t.Context(), executor.DriverSpec{Executable: path, Args: []string{mb}, Name: "words", Memory: 64 << 20}, s, nil)
 	}
 	driver := (*executor.DriverError)(nil)
@@ -407,7 +407,7 @@ func TestDeafDriverIsKilled(t *testing.T) {
 	sp.Grace = 50 * time.Millisecond
 	ended := make(chan int, 1)
 	go func() {
-		code, err := executor.RunDriver(ctx, sp, executor.NewEmbedded(cluster.Jobs, nil, executor.Options{Hooks: e.hooks()}), nil)
+		code, err := executor.RunDriver(ctx, sp, executor.NewEmbedded(cluster.Jobs, nil, nil, executor.Options{Hooks: e.hooks()}), nil)
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("RunDriver: %v", err)
 		}
@@ -426,7 +426,7 @@ func TestOutputOfAnOrphanIsNotWaitedFor(t *testing.T) {
 	sp := spec(t, "orphan", out)
 	sp.Grace = 50 * time.Millisecond
 	go func() { cluster.Jobs.Finish(<-e.submitted, finished()) }()
-	code, err := executor.RunDriver(t.Context(), sp, executor.NewEmbedded(cluster.Jobs, nil, executor.Options{Hooks: e.hooks()}), nil)
+	code, err := executor.RunDriver(t.Context(), sp, executor.NewEmbedded(cluster.Jobs, nil, nil, executor.Options{Hooks: e.hooks()}), nil)
 	if code != 0 || err != nil {
 		t.Errorf("exit code %d, %v", code, err)
 	}

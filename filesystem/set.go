@@ -140,6 +140,12 @@ func (s *Set) known() string {
 	return strings.Join(names, ", ")
 }
 
+// Scheme is the scheme of a location, in lower case; "" if it has none.
+func Scheme(uri string) string {
+	scheme, _, _, _ := splitURI(uri)
+	return scheme
+}
+
 // splitURI takes scheme://authority/path or scheme:/path apart. ok is false if s has no scheme: a colon alone doesn't
 // make one, since it may stand in a file name.
 func splitURI(s string) (scheme, authority, p string, ok bool) {

@@ -102,6 +102,7 @@ type JobGraph struct {
 	Artifact       *Artifact              `protobuf:"bytes,10,opt,name=artifact,proto3" json:"artifact,omitempty"`                                                                      // the executable that task hosts run; unset in local execution
 	MaxParallelism int32                  `protobuf:"varint,11,opt,name=max_parallelism,json=maxParallelism,proto3" json:"max_parallelism,omitempty"`
 	Bounded        bool                   `protobuf:"varint,12,opt,name=bounded,proto3" json:"bounded,omitempty"` // every source ends
+	CachedFiles    []*CachedFile          `protobuf:"bytes,13,rep,name=cached_files,json=cachedFiles,proto3" json:"cached_files,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -218,6 +219,13 @@ func (x *JobGraph) GetBounded() bool {
 		return x.Bounded
 	}
 	return false
+}
+
+func (x *JobGraph) GetCachedFiles() []*CachedFile {
+	if x != nil {
+		return x.CachedFiles
+	}
+	return nil
 }
 
 type JobVertex struct {
@@ -580,6 +588,115 @@ func (x *Artifact) GetPlatform() string {
 	return ""
 }
 
+// CachedFile is a file or directory that a TaskManager brings to its local disk before it runs tasks of the job.
+type CachedFile struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`     // unique in the job
+	Uri           string                 `protobuf:"bytes,2,opt,name=uri,proto3" json:"uri,omitempty"`       // where TaskManagers fetch it; "" when the JobManager serves it by hash
+	Sha256        []byte                 `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"` // of what was uploaded; empty for what is fetched from where it was registered
+	Size          int64                  `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`    // of what was uploaded, in bytes
+	Executable    bool                   `protobuf:"varint,5,opt,name=executable,proto3" json:"executable,omitempty"`
+	Directory     bool                   `protobuf:"varint,6,opt,name=directory,proto3" json:"directory,omitempty"`              // what was uploaded is a directory, as a tar archive
+	FileName      string                 `protobuf:"bytes,7,opt,name=file_name,json=fileName,proto3" json:"file_name,omitempty"` // of the local copy
+	Source        string                 `protobuf:"bytes,8,opt,name=source,proto3" json:"source,omitempty"`                     // the location as it was registered, for people
+	Registered    string                 `protobuf:"bytes,9,opt,name=registered,proto3" json:"registered,omitempty"`             // file:line or configuration key, for people
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CachedFile) Reset() {
+	*x = CachedFile{}
+	mi := &file_graph_graph_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CachedFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CachedFile) ProtoMessage() {}
+
+func (x *CachedFile) ProtoReflect() protoreflect.Message {
+	mi := &file_graph_graph_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CachedFile.ProtoReflect.Descriptor instead.
+func (*CachedFile) Descriptor() ([]byte, []int) {
+	return file_graph_graph_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *CachedFile) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CachedFile) GetUri() string {
+	if x != nil {
+		return x.Uri
+	}
+	return ""
+}
+
+func (x *CachedFile) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
+	}
+	return nil
+}
+
+func (x *CachedFile) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *CachedFile) GetExecutable() bool {
+	if x != nil {
+		return x.Executable
+	}
+	return false
+}
+
+func (x *CachedFile) GetDirectory() bool {
+	if x != nil {
+		return x.Directory
+	}
+	return false
+}
+
+func (x *CachedFile) GetFileName() string {
+	if x != nil {
+		return x.FileName
+	}
+	return ""
+}
+
+func (x *CachedFile) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *CachedFile) GetRegistered() string {
+	if x != nil {
+		return x.Registered
+	}
+	return ""
+}
+
 // ResourceRequirements are between which parallelisms a job may run: a record of what was asked for while it ran.
 type ResourceRequirements struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -590,7 +707,7 @@ type ResourceRequirements struct {
 
 func (x *ResourceRequirements) Reset() {
 	*x = ResourceRequirements{}
-	mi := &file_graph_graph_proto_msgTypes[5]
+	mi := &file_graph_graph_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -602,7 +719,7 @@ func (x *ResourceRequirements) String() string {
 func (*ResourceRequirements) ProtoMessage() {}
 
 func (x *ResourceRequirements) ProtoReflect() protoreflect.Message {
-	mi := &file_graph_graph_proto_msgTypes[5]
+	mi := &file_graph_graph_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -615,7 +732,7 @@ func (x *ResourceRequirements) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourceRequirements.ProtoReflect.Descriptor instead.
 func (*ResourceRequirements) Descriptor() ([]byte, []int) {
-	return file_graph_graph_proto_rawDescGZIP(), []int{5}
+	return file_graph_graph_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ResourceRequirements) GetVertices() []*VertexRequirements {
@@ -636,7 +753,7 @@ type VertexRequirements struct {
 
 func (x *VertexRequirements) Reset() {
 	*x = VertexRequirements{}
-	mi := &file_graph_graph_proto_msgTypes[6]
+	mi := &file_graph_graph_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -648,7 +765,7 @@ func (x *VertexRequirements) String() string {
 func (*VertexRequirements) ProtoMessage() {}
 
 func (x *VertexRequirements) ProtoReflect() protoreflect.Message {
-	mi := &file_graph_graph_proto_msgTypes[6]
+	mi := &file_graph_graph_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -661,7 +778,7 @@ func (x *VertexRequirements) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VertexRequirements.ProtoReflect.Descriptor instead.
 func (*VertexRequirements) Descriptor() ([]byte, []int) {
-	return file_graph_graph_proto_rawDescGZIP(), []int{6}
+	return file_graph_graph_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *VertexRequirements) GetVertex() []byte {
@@ -690,7 +807,7 @@ var File_graph_graph_proto protoreflect.FileDescriptor
 const file_graph_graph_proto_rawDesc = "" +
 	"\n" +
 	"\x11graph/graph.proto\x12\n" +
-	"weft.graph\"\xe9\x03\n" +
+	"weft.graph\"\xa4\x04\n" +
 	"\bJobGraph\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\fR\x05jobId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1e\n" +
@@ -706,7 +823,8 @@ const file_graph_graph_proto_rawDesc = "" +
 	"\bartifact\x18\n" +
 	" \x01(\v2\x14.weft.graph.ArtifactR\bartifact\x12'\n" +
 	"\x0fmax_parallelism\x18\v \x01(\x05R\x0emaxParallelism\x12\x18\n" +
-	"\abounded\x18\f \x01(\bR\abounded\x1a9\n" +
+	"\abounded\x18\f \x01(\bR\abounded\x129\n" +
+	"\fcached_files\x18\r \x03(\v2\x16.weft.graph.CachedFileR\vcachedFiles\x1a9\n" +
 	"\vConfigEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9d\x02\n" +
@@ -740,7 +858,22 @@ const file_graph_graph_proto_rawDesc = "" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\x12\x12\n" +
 	"\x04size\x18\x03 \x01(\x03R\x04size\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12\x1a\n" +
-	"\bplatform\x18\x05 \x01(\tR\bplatform\"R\n" +
+	"\bplatform\x18\x05 \x01(\tR\bplatform\"\xf1\x01\n" +
+	"\n" +
+	"CachedFile\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03uri\x18\x02 \x01(\tR\x03uri\x12\x16\n" +
+	"\x06sha256\x18\x03 \x01(\fR\x06sha256\x12\x12\n" +
+	"\x04size\x18\x04 \x01(\x03R\x04size\x12\x1e\n" +
+	"\n" +
+	"executable\x18\x05 \x01(\bR\n" +
+	"executable\x12\x1c\n" +
+	"\tdirectory\x18\x06 \x01(\bR\tdirectory\x12\x1b\n" +
+	"\tfile_name\x18\a \x01(\tR\bfileName\x12\x16\n" +
+	"\x06source\x18\b \x01(\tR\x06source\x12\x1e\n" +
+	"\n" +
+	"registered\x18\t \x01(\tR\n" +
+	"registered\"R\n" +
 	"\x14ResourceRequirements\x12:\n" +
 	"\bvertices\x18\x01 \x03(\v2\x1e.weft.graph.VertexRequirementsR\bvertices\"n\n" +
 	"\x12VertexRequirements\x12\x16\n" +
@@ -774,7 +907,7 @@ func file_graph_graph_proto_rawDescGZIP() []byte {
 }
 
 var file_graph_graph_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_graph_graph_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_graph_graph_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_graph_graph_proto_goTypes = []any{
 	(Partitioning)(0),            // 0: weft.graph.Partitioning
 	(*JobGraph)(nil),             // 1: weft.graph.JobGraph
@@ -782,23 +915,25 @@ var file_graph_graph_proto_goTypes = []any{
 	(*ChainedOperator)(nil),      // 3: weft.graph.ChainedOperator
 	(*JobEdge)(nil),              // 4: weft.graph.JobEdge
 	(*Artifact)(nil),             // 5: weft.graph.Artifact
-	(*ResourceRequirements)(nil), // 6: weft.graph.ResourceRequirements
-	(*VertexRequirements)(nil),   // 7: weft.graph.VertexRequirements
-	nil,                          // 8: weft.graph.JobGraph.ConfigEntry
+	(*CachedFile)(nil),           // 6: weft.graph.CachedFile
+	(*ResourceRequirements)(nil), // 7: weft.graph.ResourceRequirements
+	(*VertexRequirements)(nil),   // 8: weft.graph.VertexRequirements
+	nil,                          // 9: weft.graph.JobGraph.ConfigEntry
 }
 var file_graph_graph_proto_depIdxs = []int32{
 	2, // 0: weft.graph.JobGraph.vertices:type_name -> weft.graph.JobVertex
 	4, // 1: weft.graph.JobGraph.edges:type_name -> weft.graph.JobEdge
-	8, // 2: weft.graph.JobGraph.config:type_name -> weft.graph.JobGraph.ConfigEntry
+	9, // 2: weft.graph.JobGraph.config:type_name -> weft.graph.JobGraph.ConfigEntry
 	5, // 3: weft.graph.JobGraph.artifact:type_name -> weft.graph.Artifact
-	3, // 4: weft.graph.JobVertex.operators:type_name -> weft.graph.ChainedOperator
-	0, // 5: weft.graph.JobEdge.partitioning:type_name -> weft.graph.Partitioning
-	7, // 6: weft.graph.ResourceRequirements.vertices:type_name -> weft.graph.VertexRequirements
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	6, // 4: weft.graph.JobGraph.cached_files:type_name -> weft.graph.CachedFile
+	3, // 5: weft.graph.JobVertex.operators:type_name -> weft.graph.ChainedOperator
+	0, // 6: weft.graph.JobEdge.partitioning:type_name -> weft.graph.Partitioning
+	8, // 7: weft.graph.ResourceRequirements.vertices:type_name -> weft.graph.VertexRequirements
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_graph_graph_proto_init() }
@@ -812,7 +947,7 @@ func file_graph_graph_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_graph_graph_proto_rawDesc), len(file_graph_graph_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/weftstream/weft/operator"
 )
 
@@ -45,6 +47,9 @@ func JobGraphOf(g *StreamGraph, o Options) (*JobGraph, error) {
 	}
 	out := &JobGraph{Name: g.Name, Fingerprint: g.Fingerprint(), MaxParallelism: int32(maxPar), Bounded: true,
 		Config: maps.Clone(g.config)}
+	for _, f := range g.CachedFiles {
+		out.CachedFiles = append(out.CachedFiles, proto.CloneOf(f))
+	}
 	vertices := map[*Node]*JobVertex{}
 	// A node is made after those it reads from, so the order of making is topological.
 	for _, n := range g.Nodes {

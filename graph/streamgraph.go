@@ -20,8 +20,11 @@ type StreamGraph struct {
 	NoChaining bool
 	Nodes      []*Node
 	Edges      []*Edge
-	config     map[string]string
-	errs       []error
+	// CachedFiles are the files that the program registers, each with a name of its own. Where they are isn't part of the
+	// fingerprint.
+	CachedFiles []*CachedFile
+	config      map[string]string
+	errs        []error
 }
 
 // Node is one operator as the user wrote it.

@@ -12,13 +12,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
 	"sync"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/filesystem"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
+	"github.com/weftstream/weft/runtime/artifact"
+	"github.com/weftstream/weft/runtime/cachedfile"
 	"github.com/weftstream/weft/runtime/dispatcher"
 	"github.com/weftstream/weft/runtime/ha"
 	"github.com/weftstream/weft/runtime/host"
@@ -40,7 +45,7 @@ type Config struct {
 	Files *filesystem.Set
 	// Log may be nil: nothing is logged.
 	Log *slog.Logger
-	// TempDir is where directories of task hosts are made; "": the system's.
+	// TempDir is where directories of the cluster and of task hosts are made; "": the system's.
 	TempDir string
 }
 
@@ -49,6 +54,7 @@ type MiniCluster struct {
 	jm     *jobmanager.JobManager
 	server *rpc.Server
 	local  *taskManagers
+	dir    string     // the cluster's own
 	run    chan error // yields the JobManager's end
 	close  sync.Once
 	err    error // of Close
@@ -76,26 +82,14 @@ func New(c Config) (*MiniCluster, error) {
 	if c.SlotsPerTaskManager == 0 {
 		c.SlotsPerTaskManager = conf.Get(c.Conf, conf.TaskManagerNumberOfTaskSlots)
 	}
-	epoch, _, err := ha.NewMemory().Acquire(context.Background())
+	dir, err := os.MkdirTemp(c.TempDir, "weft-minicluster-")
 	if err != nil {
 		return nil, fmt.Errorf("start a MiniCluster: %w", err)
 	}
-	m := &MiniCluster{local: newTaskManagers(c), run: make(chan error, 1)}
-	config := jobmanager.Config{Name: "minicluster", Conf: c.Conf, Driver: m.local, Log: epoch, Files: c.Files, Logger: c.Log,
-		Spec: resourcemanager.WorkerSpec{Slots: 1}}
-	if c.TaskManagers > 0 {
-		config.Driver, config.Spec.Slots = resourcemanager.StaticDriver{}, c.SlotsPerTaskManager
-	}
-	if m.jm, err = jobmanager.New(config); err != nil {
-		return nil, fmt.Errorf("start a MiniCluster: %w", err)
-	}
-	m.server, err = rpc.NewServer(rpc.ServerConfig{Handler: m.jm, Artifacts: m.jm.OpenArtifact, JobManager: config.Name, Log: c.Log,
-		HeartbeatInterval: conf.Get(c.Conf, conf.HeartbeatInterval), HeartbeatTimeout: conf.Get(c.Conf, conf.HeartbeatTimeout)})
+	m, err := newCluster(c, dir)
 	if err != nil {
-		return nil, fmt.Errorf("start a MiniCluster: %w", err)
+		return nil, errors.Join(fmt.Errorf("start a MiniCluster: %w", err), os.RemoveAll(dir))
 	}
-	m.local.connector = rpc.Pipe(m.server)
-	go func() { m.run <- m.jm.Run(context.Background()) }()
 	for range c.TaskManagers {
 		if _, err := m.local.start(c.SlotsPerTaskManager); err != nil {
 			return nil, errors.Join(fmt.Errorf("start a MiniCluster: %w", err), m.Close())
@@ -104,8 +98,40 @@ func New(c Config) (*MiniCluster, error) {
 	return m, nil
 }
 
-// Submit starts a job.
+// newCluster starts the JobManager.
+func newCluster(c Config, dir string) (*MiniCluster, error) {
+	epoch, _, err := ha.NewMemory().Acquire(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	m := &MiniCluster{local: newTaskManagers(c, dir), dir: dir, run: make(chan error, 1)}
+	config := jobmanager.Config{Name: "minicluster", Conf: c.Conf, Driver: m.local, Log: epoch, Files: c.Files, Logger: c.Log,
+		Spec: resourcemanager.WorkerSpec{Slots: 1}}
+	if c.TaskManagers > 0 {
+		config.Driver, config.Spec.Slots = resourcemanager.StaticDriver{}, c.SlotsPerTaskManager
+	}
+	if m.jm, err = jobmanager.New(config); err != nil {
+		return nil, err
+	}
+	m.server, err = rpc.NewServer(rpc.ServerConfig{Handler: m.jm, Artifacts: m.jm.OpenArtifact, JobManager: config.Name, Log: c.Log,
+		HeartbeatInterval: conf.Get(c.Conf, conf.HeartbeatInterval), HeartbeatTimeout: conf.Get(c.Conf, conf.HeartbeatTimeout)})
+	if err != nil {
+		return nil, err
+	}
+	m.local.connector = rpc.Pipe(m.server)
+	go func() { m.run <- m.jm.Run(context.Background()) }()
+	return m, nil
+}
+
+// Submit starts a job. Its cached files are those of this moment.
 func (m *MiniCluster) Submit(ctx context.Context, g *graph.JobGraph) (graph.JobID, error) {
+	if !cachedfile.Staged(g.GetCachedFiles()) {
+		g = proto.CloneOf(g)
+		cache := artifact.NewCache(artifact.CacheConfig{FS: filesystem.Local{}, Staging: m.dir})
+		if err := cachedfile.Stage(ctx, g.GetCachedFiles(), cachedfile.ToCache(cache)); err != nil {
+			return graph.JobID{}, err
+		}
+	}
 	return m.jm.Dispatcher().Submit(ctx, g)
 }
 
@@ -140,6 +166,7 @@ func (m *MiniCluster) Close() error {
 		m.err = <-m.run
 		m.local.close()
 		m.server.Close()
+		m.err = errors.Join(m.err, os.RemoveAll(m.dir))
 	})
 	return m.err
 }

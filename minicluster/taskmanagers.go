@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"path/filepath"
 	"runtime"
 	"sync"
 
@@ -18,6 +19,7 @@ import (
 // granted at once, as one TaskManager, so that a job runs in one task host.
 type taskManagers struct {
 	c         Config
+	dir       string // of the cluster
 	connector rpc.Connector
 	running   sync.WaitGroup
 
@@ -33,8 +35,8 @@ type running struct {
 	ended  chan struct{}
 }
 
-func newTaskManagers(c Config) *taskManagers {
-	return &taskManagers{c: c, byID: map[string]*running{}}
+func newTaskManagers(c Config, dir string) *taskManagers {
+	return &taskManagers{c: c, dir: dir, byID: map[string]*running{}}
 }
 
 // start runs another TaskManager.
@@ -54,6 +56,7 @@ func (t *taskManagers) start(slots int) (id string, err error) {
 	tm, err := taskmanager.New(taskmanager.Config{
 		ResourceID: id, Hostname: "localhost", JobManager: t.connector, Slots: slots, CPU: float64(runtime.GOMAXPROCS(0)),
 		Data: l, DataAddress: l.Addr().String(), Log: log, ExitOnDisconnect: true,
+		CachedFileDir: filepath.Join(t.dir, id), Files: t.c.Files,
 		SlotTimeout: -1, // slot.request.timeout is what ends the wait for slots
 		Starter: &taskmanager.InProcess{TempDir: t.c.TempDir, Options: func(taskmanager.HostSpec) host.Options {
 			return host.Options{Build: t.c.Build, Files: func() *filesystem.Set { return t.c.Files }, Log: log}

@@ -138,6 +138,8 @@ type Env struct {
 	Batch bool
 	// Log has job, operator and subtask bound.
 	Log *slog.Logger
+	// CachedFiles are the local copies of the job's cached files, by name; shared, and not to be changed.
+	CachedFiles map[string]string
 	// Store is where keyed state goes that doesn't fit into memory; nil where it must fit, and for coordinators.
 	Store StateStore
 	// Runtime is nil for coordinators, except for its Context and Counter.

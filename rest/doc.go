@@ -4,7 +4,7 @@
 //
 // A Server is made before the JobManager's roles, because YARN is told its port when the JobManager registers: until
 // SetBackend every request is answered with 503, which clients repeat. Its shapes are those of package api, its snapshots
-// are turned into them by package view, and uploaded executables are kept in a Store.
+// are turned into them by package view, and uploaded executables and cached files are kept in a Store.
 //
 // Goroutines: Serve runs the HTTP server, with a goroutine per connection, and one that cancels jobs whose clients fell
 // silent; it stops and joins them all before it returns. Methods are safe for concurrent use.

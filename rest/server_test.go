@@ -298,6 +298,14 @@ func TestSubmissionsThatAreRefused(t *testing.T) {
 	missing := strings.Repeat("ab", 32)
 	_, job := jobGraph(t, nil)
 	_, withURI := jobGraph(t, &graph.Artifact{Uri: "hdfs:///x"})
+	withFile := func(f *graph.CachedFile) []byte {
+		id := graph.NewJobID()
+		b, err := proto.Marshal(&graph.JobGraph{JobId: id[:], Artifact: &graph.Artifact{Uri: "hdfs:///x"}, CachedFiles: []*graph.CachedFile{f}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
 	noID, err := proto.Marshal(&graph.JobGraph{Name: "x"})
 	if err != nil {
 		t.Fatal(err)
@@ -318,6 +326,10 @@ func TestSubmissionsThatAreRefused(t *testing.T) {
 		"no request":    {``, api.JobGraphType, withURI, 400, "missing"},
 		"no graph":      {`{}`, "", nil, 400, "missing"},
 		"request isn't": {`[]`, api.JobGraphType, withURI, 400, "JSON"},
+		"file lost":     {`{}`, api.JobGraphType, withFile(&graph.CachedFile{Name: "f", FileName: "f", Sha256: make([]byte, 32)}), 412, "upload it"},
+		"file left":     {`{}`, api.JobGraphType, withFile(&graph.CachedFile{Name: "f", FileName: "f", Uri: "file:///x"}), 400, "machine that submits it"},
+		"file escapes":  {`{}`, api.JobGraphType, withFile(&graph.CachedFile{Name: "f", FileName: "../f", Uri: "hdfs:///x"}), 400, "no name for its copy"},
+		"file shared":   {`{}`, api.JobGraphType, withFile(&graph.CachedFile{Name: "f", FileName: "f", Uri: "hdfs:///x"}), 202, ""},
 		"uri is enough": {`{}`, api.JobGraphType, withURI, 202, ""},
 	} {
 		kind, body := multipartBody(t, test.request, test.kind, test.job)

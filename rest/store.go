@@ -26,7 +26,7 @@ const (
 	checkEvery = 8 << 20
 )
 
-// Store keeps executables in a local directory under their SHA-256. It satisfies Artifacts and jobmanager.Artifacts, and
+// Store keeps executables, and cached files of jobs, in a local directory under their SHA-256. It satisfies Artifacts and jobmanager.Artifacts, and
 // is safe for concurrent use. What was put stays until the directory is removed by its owner: a TaskManager that comes
 // late still needs the executable.
 type Store struct {
@@ -59,15 +59,15 @@ func NewStore(dir string) (*Store, error) {
 
 func (s *Store) path(key artifact.Key) string { return filepath.Join(s.dir, key.String()) }
 
-// Open opens an executable by its SHA-256; fs.ErrNotExist if it was never put.
+// Open opens what was uploaded by its SHA-256; fs.ErrNotExist if it was never put.
 func (s *Store) Open(_ context.Context, sha256 []byte) (io.ReadCloser, error) {
 	var key artifact.Key
 	if copy(key[:], sha256) != len(key) || len(sha256) != len(key) {
-		return nil, fmt.Errorf("open executable: its SHA-256 has %d bytes, want %d", len(sha256), len(key))
+		return nil, fmt.Errorf("open uploaded file: its SHA-256 has %d bytes, want %d", len(sha256), len(key))
 	}
 	f, err := os.Open(s.path(key))
 	if err != nil {
-		return nil, fmt.Errorf("open executable: %w", err)
+		return nil, fmt.Errorf("open uploaded file: %w", err)
 	}
 	return f, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/rest/api"
 	"github.com/weftstream/weft/runtime/artifact"
+	"github.com/weftstream/weft/runtime/cachedfile"
 )
 
 // maxRequestPart bounds the JSON of POST /jobs.
@@ -41,6 +42,9 @@ func (s *Server) submit(c *call) (any, error) {
 		return nil, err
 	}
 	if err := s.attachArtifact(c.Context(), sub); err != nil {
+		return nil, err
+	}
+	if err := s.checkCachedFiles(c.Context(), sub.graph); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context()), conf.Get(s.c.Conf, conf.WebTimeout))
@@ -154,5 +158,34 @@ func (s *Server) attachArtifact(ctx context.Context, sub *submission) error {
 			"/weft/artifacts/%s, then submit the job again", key, key)
 	}
 	sub.graph.Artifact = &graph.Artifact{Sha256: key[:], Size: size, Name: a.GetName(), Platform: a.GetPlatform()}
+	return nil
+}
+
+// checkCachedFiles refuses a job whose cached files nobody can fetch: uploaded ones that this cluster doesn't have, and local
+// ones of the client's machine.
+func (s *Server) checkCachedFiles(ctx context.Context, g *graph.JobGraph) error {
+	if err := cachedfile.Validate(g.GetCachedFiles()); err != nil {
+		return badRequest("%v", err)
+	}
+	if !cachedfile.Staged(g.GetCachedFiles()) {
+		return badRequest("a cached file of the job is on the machine that submits it: upload it with PUT /weft/artifacts first")
+	}
+	for _, f := range g.GetCachedFiles() {
+		if f.GetUri() != "" {
+			continue
+		}
+		key, ok := artifact.Key(f.GetSha256()), false
+		if s.c.Artifacts != nil {
+			size, there, err := s.c.Artifacts.Size(ctx, key)
+			if err != nil {
+				return fmt.Errorf("look for cached file %s: %w", key, err)
+			}
+			ok = there && size == f.GetSize()
+		}
+		if !ok {
+			return fail(http.StatusPreconditionFailed, "this cluster doesn't have the cached file %q: upload it with PUT "+
+				"/weft/artifacts/%s, then submit the job again", f.GetName(), key)
+		}
+	}
 	return nil
 }

@@ -216,6 +216,9 @@ func prepare[P any](d *Driver, j *Job[P], key string, p P) (*submission, error) 
 	if err != nil {
 		return nil, fmt.Errorf("build job %q: %w", j.name, err)
 	}
+	if err := addCachedFiles(g, c); err != nil {
+		return nil, fmt.Errorf("run job %q: %w", j.name, err)
+	}
 	if name, isSet := conf.Lookup(c, conf.PipelineName); isSet && name != "" {
 		g.Name = name
 	}

@@ -19,6 +19,8 @@ import (
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/hadoop"
 	"github.com/weftstream/weft/hadoop/records"
+	"github.com/weftstream/weft/runtime/artifact"
+	"github.com/weftstream/weft/runtime/cachedfile"
 	"github.com/weftstream/weft/runtime/resourcemanager"
 	"github.com/weftstream/weft/runtime/rpc"
 	"github.com/weftstream/weft/yarn/amrm"
@@ -95,6 +97,15 @@ func (m *JobManager) LogLocation() string { return m.deployment.Directory + "/" 
 func (m *JobManager) Application() (path string, args []string, a *graph.Artifact) {
 	app := m.deployment.Application
 	return filepath.Join(m.workDir, applicationFile), app.Args, app.graphArtifact()
+}
+
+// PutCachedFile brings a file of this container to the cache in staging.
+func (m *JobManager) PutCachedFile(ctx context.Context, path string) (artifact.Artifact, error) {
+	fsys, dir, err := m.files.Resolve(m.deployment.Directory)
+	if err != nil {
+		return artifact.Artifact{}, err
+	}
+	return cachedfile.ToCache(artifact.NewCache(artifact.CacheConfig{FS: fsys, Staging: parent(dir)}))(ctx, path)
 }
 
 // JobGraph is the job that the cluster was deployed for.

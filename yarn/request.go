@@ -16,6 +16,7 @@ import (
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link"
 	"github.com/weftstream/weft/runtime/artifact"
+	"github.com/weftstream/weft/runtime/cachedfile"
 )
 
 // request is a deployment as it was asked for.
@@ -56,6 +57,13 @@ func (d *Descriptor) check(ctx context.Context, r *request) (cleanup func(), err
 		}
 	}
 	if err := d.checkWeft(); err != nil {
+		return cleanup, err
+	}
+	files, err := d.cachedFiles(r)
+	if err == nil {
+		err = cachedfile.Find(files)
+	}
+	if err != nil {
 		return cleanup, err
 	}
 	if r.app == nil {

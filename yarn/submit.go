@@ -87,22 +87,32 @@ func (d *Descriptor) stage(ctx context.Context, c *cluster, r *request, token rp
 		return nil, d.stagingError("write to", c.staging, err)
 	}
 	started := time.Now()
-	if err := d.upload(ctx, c.staging, r, dep); err != nil {
+	files, err := d.cachedFiles(r)
+	if err != nil {
 		return nil, err
+	}
+	if err := d.upload(ctx, c.staging, r, dep, files); err != nil {
+		return nil, err
+	}
+	if r.mode == modeApplication {
+		if dep.Conf, err = withCachedFiles(dep.Conf, files); err != nil {
+			return nil, err
+		}
 	}
 	if r.graph != nil {
 		g := proto.CloneOf(r.graph)
+		g.CachedFiles = files
 		g.Artifact = dep.Application.graphArtifact()
 		if dep.JobGraph, err = proto.Marshal(g); err != nil {
 			return nil, fmt.Errorf("write the job: %w", err)
 		}
 	}
-	files, err := d.writeFiles(ctx, c.staging, dep, token)
+	written, err := d.writeFiles(ctx, c.staging, dep, token)
 	if err != nil {
 		return nil, err
 	}
 	d.log.Debug("staged", "application", id, "took", time.Since(started))
-	return d.submission(c.app.ID, r, dep, files)
+	return d.submission(c.app.ID, r, dep, written)
 }
 
 // submission is what is posted to YARN.

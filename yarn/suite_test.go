@@ -26,6 +26,7 @@ func suite(t *testing.T, w *world) {
 	t.Run("cancelled", func(t *testing.T) { testCancelled(t, w) })
 	t.Run("session", func(t *testing.T) { testSession(t, w) })
 	t.Run("per-job", func(t *testing.T) { testPerJob(t, w) })
+	t.Run("cached files", func(t *testing.T) { testCachedFiles(t, w) })
 	t.Run("refused", func(t *testing.T) { testRefused(t, w) })
 	t.Run("killed", func(t *testing.T) { testKilled(t, w) })
 }
@@ -281,6 +282,7 @@ func testRefused(t *testing.T, w *world) {
 		{"variable", "", "containerized.taskmanager.env.a-b", "x", "no name of an environment variable"},
 		{"files", "", "yarn.ship-files", "/etc/passwd", "ships no files"},
 		{"missing", "/nowhere/application", "", "", "/nowhere/application"},
+		{"cached file", "", "pipeline.cached-files", "name:f,path:/nowhere/file", "/nowhere/file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			pairs := map[string]string{}

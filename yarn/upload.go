@@ -16,13 +16,16 @@ import (
 
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/filesystem"
+	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/hadoop/records"
 	"github.com/weftstream/weft/runtime/artifact"
+	"github.com/weftstream/weft/runtime/cachedfile"
 	"github.com/weftstream/weft/runtime/rpc"
 )
 
-// upload brings the executables into the cache, side by side, and fills them in. What is there isn't sent again.
-func (d *Descriptor) upload(ctx context.Context, s staging, r *request, dep *deployment) error {
+// upload brings the executables and the cached files of this machine into the cache, side by side, and fills them in. What is
+// there isn't sent again.
+func (d *Descriptor) upload(ctx context.Context, s staging, r *request, dep *deployment, files []*graph.CachedFile) error {
 	public, err := reachableByAll(ctx, s)
 	if err != nil {
 		return d.stagingError("use", s, err)
@@ -38,6 +41,11 @@ func (d *Descriptor) upload(ctx context.Context, s staging, r *request, dep *dep
 		dep.Weft, err = sharedResource(gctx, s, a, public)
 		return err
 	})
+	g.Go(func() error {
+		return cachedfile.Stage(gctx, files, func(ctx context.Context, path string) (artifact.Artifact, error) {
+			return d.put(ctx, s, path, false, p)
+		})
+	})
 	switch {
 	case r.app == nil:
 	case r.remote != nil:
@@ -51,14 +59,14 @@ func (d *Descriptor) upload(ctx context.Context, s staging, r *request, dep *dep
 	return g.Wait()
 }
 
-// put uploads one executable, unless it is there.
+// put uploads one file, unless it is there.
 func (d *Descriptor) put(ctx context.Context, s staging, local string, public bool, p *progress) (artifact.Artifact, error) {
 	cache := artifact.NewCache(artifact.CacheConfig{FS: s.fs, Staging: s.dir, Public: public})
 	a, uploaded, err := cache.Put(ctx, local, p.of(local))
 	if err != nil {
 		return a, d.stagingError("use", s, err)
 	}
-	d.log.Debug("executable in staging", "file", local, "uri", a.URI, "uploaded", uploaded)
+	d.log.Debug("file in staging", "file", local, "uri", a.URI, "uploaded", uploaded)
 	return a, nil
 }
 

@@ -14,7 +14,7 @@ const module = "github.com/weftstream/weft/"
 var layers = [][]string{
 	{"operator", "codec", "conf", "metrics", "internal/version", "internal/pool"},
 	{"graph", "filesystem", "hadoop"},
-	{"link", "runtime/rpc", "runtime/ha", "runtime/artifact", "runtime/state", "runtime/network", "runtime/checkpoint"},
+	{"link", "runtime/rpc", "runtime/ha", "runtime/artifact", "runtime/cachedfile", "runtime/state", "runtime/network", "runtime/checkpoint"},
 	{"runtime/task"},
 	{"runtime/host"},
 	{"runtime/taskmanager", "runtime/jobmaster", "runtime/dispatcher", "runtime/resourcemanager", "runtime/jobmanager"},

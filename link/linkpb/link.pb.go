@@ -1318,15 +1318,16 @@ func (x *HostHello) GetPlatform() string {
 type HostStart struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Graph         *graph.JobGraph        `protobuf:"bytes,1,opt,name=graph,proto3" json:"graph,omitempty"`
-	Config        map[string]string      `protobuf:"bytes,2,rep,name=config,proto3" json:"config,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // cluster configuration with the job's above it
-	ResourceId    string                 `protobuf:"bytes,3,opt,name=resource_id,json=resourceId,proto3" json:"resource_id,omitempty"`                                                 // of its TaskManager: names the host within the job
-	DataAddress   string                 `protobuf:"bytes,4,opt,name=data_address,json=dataAddress,proto3" json:"data_address,omitempty"`                                              // host:port of the TaskManager's data port
-	JobKey        []byte                 `protobuf:"bytes,5,opt,name=job_key,json=jobKey,proto3" json:"job_key,omitempty"`                                                             // 32 bytes, the same for all hosts of the job: proves a peer on the data connection
-	Memory        int64                  `protobuf:"varint,6,opt,name=memory,proto3" json:"memory,omitempty"`                                                                          // budget in bytes: GOMEMLIMIT; 0 = unlimited
-	Processors    int32                  `protobuf:"varint,7,opt,name=processors,proto3" json:"processors,omitempty"`                                                                  // GOMAXPROCS; 0 = all
-	TempDir       string                 `protobuf:"bytes,8,opt,name=temp_dir,json=tempDir,proto3" json:"temp_dir,omitempty"`                                                          // the host's own directory, removed by the TaskManager
-	Epoch         uint64                 `protobuf:"varint,9,opt,name=epoch,proto3" json:"epoch,omitempty"`                                                                            // of the JobManager: a newer one's is higher
-	LocalStateDir string                 `protobuf:"bytes,10,opt,name=local_state_dir,json=localStateDir,proto3" json:"local_state_dir,omitempty"`                                     // for copies of state files; outlives the host, removed by the TaskManager; "": none
+	Config        map[string]string      `protobuf:"bytes,2,rep,name=config,proto3" json:"config,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`                               // cluster configuration with the job's above it
+	ResourceId    string                 `protobuf:"bytes,3,opt,name=resource_id,json=resourceId,proto3" json:"resource_id,omitempty"`                                                                               // of its TaskManager: names the host within the job
+	DataAddress   string                 `protobuf:"bytes,4,opt,name=data_address,json=dataAddress,proto3" json:"data_address,omitempty"`                                                                            // host:port of the TaskManager's data port
+	JobKey        []byte                 `protobuf:"bytes,5,opt,name=job_key,json=jobKey,proto3" json:"job_key,omitempty"`                                                                                           // 32 bytes, the same for all hosts of the job: proves a peer on the data connection
+	Memory        int64                  `protobuf:"varint,6,opt,name=memory,proto3" json:"memory,omitempty"`                                                                                                        // budget in bytes: GOMEMLIMIT; 0 = unlimited
+	Processors    int32                  `protobuf:"varint,7,opt,name=processors,proto3" json:"processors,omitempty"`                                                                                                // GOMAXPROCS; 0 = all
+	TempDir       string                 `protobuf:"bytes,8,opt,name=temp_dir,json=tempDir,proto3" json:"temp_dir,omitempty"`                                                                                        // the host's own directory, removed by the TaskManager
+	Epoch         uint64                 `protobuf:"varint,9,opt,name=epoch,proto3" json:"epoch,omitempty"`                                                                                                          // of the JobManager: a newer one's is higher
+	LocalStateDir string                 `protobuf:"bytes,10,opt,name=local_state_dir,json=localStateDir,proto3" json:"local_state_dir,omitempty"`                                                                   // for copies of state files; outlives the host, removed by the TaskManager; "": none
+	CachedFiles   map[string]string      `protobuf:"bytes,11,rep,name=cached_files,json=cachedFiles,proto3" json:"cached_files,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // name of each cached file of the job -> its local copy
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1429,6 +1430,13 @@ func (x *HostStart) GetLocalStateDir() string {
 		return x.LocalStateDir
 	}
 	return ""
+}
+
+func (x *HostStart) GetCachedFiles() map[string]string {
+	if x != nil {
+		return x.CachedFiles
+	}
+	return nil
 }
 
 // HostLimits replaces HostStart's memory and processors when the job gets another slot on this TaskManager.
@@ -3846,7 +3854,7 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\tHostHello\x12,\n" +
 	"\aversion\x18\x01 \x01(\v2\x12.weft.link.VersionR\aversion\x12\x10\n" +
 	"\x03pid\x18\x02 \x01(\x05R\x03pid\x12\x1a\n" +
-	"\bplatform\x18\x03 \x01(\tR\bplatform\"\x9a\x03\n" +
+	"\bplatform\x18\x03 \x01(\tR\bplatform\"\xa4\x04\n" +
 	"\tHostStart\x12*\n" +
 	"\x05graph\x18\x01 \x01(\v2\x14.weft.graph.JobGraphR\x05graph\x128\n" +
 	"\x06config\x18\x02 \x03(\v2 .weft.link.HostStart.ConfigEntryR\x06config\x12\x1f\n" +
@@ -3861,8 +3869,12 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\btemp_dir\x18\b \x01(\tR\atempDir\x12\x14\n" +
 	"\x05epoch\x18\t \x01(\x04R\x05epoch\x12&\n" +
 	"\x0flocal_state_dir\x18\n" +
-	" \x01(\tR\rlocalStateDir\x1a9\n" +
+	" \x01(\tR\rlocalStateDir\x12H\n" +
+	"\fcached_files\x18\v \x03(\v2%.weft.link.HostStart.CachedFilesEntryR\vcachedFiles\x1a9\n" +
 	"\vConfigEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a>\n" +
+	"\x10CachedFilesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"D\n" +
 	"\n" +
@@ -4115,7 +4127,7 @@ func file_link_linkpb_link_proto_rawDescGZIP() []byte {
 }
 
 var file_link_linkpb_link_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_link_linkpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
+var file_link_linkpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_link_linkpb_link_proto_goTypes = []any{
 	(JobStatus)(0),               // 0: weft.link.JobStatus
 	(ExecutionState)(0),          // 1: weft.link.ExecutionState
@@ -4171,15 +4183,16 @@ var file_link_linkpb_link_proto_goTypes = []any{
 	nil,                          // 51: weft.link.DriverWelcome.ConfigEntry
 	nil,                          // 52: weft.link.JobResult.CountersEntry
 	nil,                          // 53: weft.link.HostStart.ConfigEntry
-	nil,                          // 54: weft.link.TaskUpdate.CountersEntry
-	nil,                          // 55: weft.link.TaskMetric.CountersEntry
-	(*graph.JobGraph)(nil),       // 56: weft.graph.JobGraph
+	nil,                          // 54: weft.link.HostStart.CachedFilesEntry
+	nil,                          // 55: weft.link.TaskUpdate.CountersEntry
+	nil,                          // 56: weft.link.TaskMetric.CountersEntry
+	(*graph.JobGraph)(nil),       // 57: weft.graph.JobGraph
 }
 var file_link_linkpb_link_proto_depIdxs = []int32{
 	2,  // 0: weft.link.DriverHello.version:type_name -> weft.link.Version
 	2,  // 1: weft.link.DriverWelcome.version:type_name -> weft.link.Version
 	51, // 2: weft.link.DriverWelcome.config:type_name -> weft.link.DriverWelcome.ConfigEntry
-	56, // 3: weft.link.SubmitRequest.graph:type_name -> weft.graph.JobGraph
+	57, // 3: weft.link.SubmitRequest.graph:type_name -> weft.graph.JobGraph
 	0,  // 4: weft.link.JobResult.status:type_name -> weft.link.JobStatus
 	52, // 5: weft.link.JobResult.counters:type_name -> weft.link.JobResult.CountersEntry
 	11, // 6: weft.link.JobResult.failure:type_name -> weft.link.Failure
@@ -4208,55 +4221,56 @@ var file_link_linkpb_link_proto_depIdxs = []int32{
 	45, // 29: weft.link.FromHost.checkpoint_decline:type_name -> weft.link.CheckpointDecline
 	41, // 30: weft.link.FromHost.coordinator_snapshots:type_name -> weft.link.CoordinatorSnapshots
 	2,  // 31: weft.link.HostHello.version:type_name -> weft.link.Version
-	56, // 32: weft.link.HostStart.graph:type_name -> weft.graph.JobGraph
+	57, // 32: weft.link.HostStart.graph:type_name -> weft.graph.JobGraph
 	53, // 33: weft.link.HostStart.config:type_name -> weft.link.HostStart.ConfigEntry
-	21, // 34: weft.link.Deploy.tasks:type_name -> weft.link.Task
-	25, // 35: weft.link.Deploy.coordinators:type_name -> weft.link.Coordinator
-	19, // 36: weft.link.Task.id:type_name -> weft.link.ExecutionID
-	22, // 37: weft.link.Task.inputs:type_name -> weft.link.InputGate
-	24, // 38: weft.link.Task.outputs:type_name -> weft.link.OutputEdge
-	46, // 39: weft.link.Task.restore:type_name -> weft.link.TaskState
-	23, // 40: weft.link.InputGate.channels:type_name -> weft.link.Channel
-	19, // 41: weft.link.CancelTasks.ids:type_name -> weft.link.ExecutionID
-	19, // 42: weft.link.TaskUpdate.id:type_name -> weft.link.ExecutionID
-	1,  // 43: weft.link.TaskUpdate.state:type_name -> weft.link.ExecutionState
-	11, // 44: weft.link.TaskUpdate.failure:type_name -> weft.link.Failure
-	29, // 45: weft.link.TaskUpdate.commits:type_name -> weft.link.OperatorCommit
-	54, // 46: weft.link.TaskUpdate.counters:type_name -> weft.link.TaskUpdate.CountersEntry
-	30, // 47: weft.link.TaskUpdate.io:type_name -> weft.link.TaskIO
-	46, // 48: weft.link.TaskUpdate.final_state:type_name -> weft.link.TaskState
-	32, // 49: weft.link.TaskMetrics.tasks:type_name -> weft.link.TaskMetric
-	19, // 50: weft.link.TaskMetric.id:type_name -> weft.link.ExecutionID
-	30, // 51: weft.link.TaskMetric.io:type_name -> weft.link.TaskIO
-	55, // 52: weft.link.TaskMetric.counters:type_name -> weft.link.TaskMetric.CountersEntry
-	38, // 53: weft.link.TriggerCheckpoint.options:type_name -> weft.link.CheckpointOptions
-	19, // 54: weft.link.TriggerCheckpoint.sources:type_name -> weft.link.ExecutionID
-	42, // 55: weft.link.CoordinatorSnapshots.snapshots:type_name -> weft.link.CoordinatorSnapshot
-	19, // 56: weft.link.CheckpointAck.id:type_name -> weft.link.ExecutionID
-	46, // 57: weft.link.CheckpointAck.state:type_name -> weft.link.TaskState
-	29, // 58: weft.link.CheckpointAck.commits:type_name -> weft.link.OperatorCommit
-	19, // 59: weft.link.CheckpointDecline.id:type_name -> weft.link.ExecutionID
-	11, // 60: weft.link.CheckpointDecline.failure:type_name -> weft.link.Failure
-	47, // 61: weft.link.TaskState.operators:type_name -> weft.link.OperatorState
-	50, // 62: weft.link.TaskState.channels:type_name -> weft.link.ChannelState
-	48, // 63: weft.link.OperatorState.states:type_name -> weft.link.NamedState
-	49, // 64: weft.link.NamedState.blocks:type_name -> weft.link.StateBlock
-	49, // 65: weft.link.ChannelState.batches:type_name -> weft.link.StateBlock
-	3,  // 66: weft.link.DriverLink.Hello:input_type -> weft.link.DriverHello
-	5,  // 67: weft.link.DriverLink.Submit:input_type -> weft.link.SubmitRequest
-	7,  // 68: weft.link.DriverLink.Await:input_type -> weft.link.AwaitRequest
-	8,  // 69: weft.link.DriverLink.Cancel:input_type -> weft.link.CancelRequest
-	13, // 70: weft.link.HostLink.Attach:input_type -> weft.link.FromHost
-	4,  // 71: weft.link.DriverLink.Hello:output_type -> weft.link.DriverWelcome
-	6,  // 72: weft.link.DriverLink.Submit:output_type -> weft.link.SubmitResponse
-	10, // 73: weft.link.DriverLink.Await:output_type -> weft.link.JobResult
-	9,  // 74: weft.link.DriverLink.Cancel:output_type -> weft.link.CancelResponse
-	12, // 75: weft.link.HostLink.Attach:output_type -> weft.link.ToHost
-	71, // [71:76] is the sub-list for method output_type
-	66, // [66:71] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	54, // 34: weft.link.HostStart.cached_files:type_name -> weft.link.HostStart.CachedFilesEntry
+	21, // 35: weft.link.Deploy.tasks:type_name -> weft.link.Task
+	25, // 36: weft.link.Deploy.coordinators:type_name -> weft.link.Coordinator
+	19, // 37: weft.link.Task.id:type_name -> weft.link.ExecutionID
+	22, // 38: weft.link.Task.inputs:type_name -> weft.link.InputGate
+	24, // 39: weft.link.Task.outputs:type_name -> weft.link.OutputEdge
+	46, // 40: weft.link.Task.restore:type_name -> weft.link.TaskState
+	23, // 41: weft.link.InputGate.channels:type_name -> weft.link.Channel
+	19, // 42: weft.link.CancelTasks.ids:type_name -> weft.link.ExecutionID
+	19, // 43: weft.link.TaskUpdate.id:type_name -> weft.link.ExecutionID
+	1,  // 44: weft.link.TaskUpdate.state:type_name -> weft.link.ExecutionState
+	11, // 45: weft.link.TaskUpdate.failure:type_name -> weft.link.Failure
+	29, // 46: weft.link.TaskUpdate.commits:type_name -> weft.link.OperatorCommit
+	55, // 47: weft.link.TaskUpdate.counters:type_name -> weft.link.TaskUpdate.CountersEntry
+	30, // 48: weft.link.TaskUpdate.io:type_name -> weft.link.TaskIO
+	46, // 49: weft.link.TaskUpdate.final_state:type_name -> weft.link.TaskState
+	32, // 50: weft.link.TaskMetrics.tasks:type_name -> weft.link.TaskMetric
+	19, // 51: weft.link.TaskMetric.id:type_name -> weft.link.ExecutionID
+	30, // 52: weft.link.TaskMetric.io:type_name -> weft.link.TaskIO
+	56, // 53: weft.link.TaskMetric.counters:type_name -> weft.link.TaskMetric.CountersEntry
+	38, // 54: weft.link.TriggerCheckpoint.options:type_name -> weft.link.CheckpointOptions
+	19, // 55: weft.link.TriggerCheckpoint.sources:type_name -> weft.link.ExecutionID
+	42, // 56: weft.link.CoordinatorSnapshots.snapshots:type_name -> weft.link.CoordinatorSnapshot
+	19, // 57: weft.link.CheckpointAck.id:type_name -> weft.link.ExecutionID
+	46, // 58: weft.link.CheckpointAck.state:type_name -> weft.link.TaskState
+	29, // 59: weft.link.CheckpointAck.commits:type_name -> weft.link.OperatorCommit
+	19, // 60: weft.link.CheckpointDecline.id:type_name -> weft.link.ExecutionID
+	11, // 61: weft.link.CheckpointDecline.failure:type_name -> weft.link.Failure
+	47, // 62: weft.link.TaskState.operators:type_name -> weft.link.OperatorState
+	50, // 63: weft.link.TaskState.channels:type_name -> weft.link.ChannelState
+	48, // 64: weft.link.OperatorState.states:type_name -> weft.link.NamedState
+	49, // 65: weft.link.NamedState.blocks:type_name -> weft.link.StateBlock
+	49, // 66: weft.link.ChannelState.batches:type_name -> weft.link.StateBlock
+	3,  // 67: weft.link.DriverLink.Hello:input_type -> weft.link.DriverHello
+	5,  // 68: weft.link.DriverLink.Submit:input_type -> weft.link.SubmitRequest
+	7,  // 69: weft.link.DriverLink.Await:input_type -> weft.link.AwaitRequest
+	8,  // 70: weft.link.DriverLink.Cancel:input_type -> weft.link.CancelRequest
+	13, // 71: weft.link.HostLink.Attach:input_type -> weft.link.FromHost
+	4,  // 72: weft.link.DriverLink.Hello:output_type -> weft.link.DriverWelcome
+	6,  // 73: weft.link.DriverLink.Submit:output_type -> weft.link.SubmitResponse
+	10, // 74: weft.link.DriverLink.Await:output_type -> weft.link.JobResult
+	9,  // 75: weft.link.DriverLink.Cancel:output_type -> weft.link.CancelResponse
+	12, // 76: weft.link.HostLink.Attach:output_type -> weft.link.ToHost
+	72, // [72:77] is the sub-list for method output_type
+	67, // [67:72] is the sub-list for method input_type
+	67, // [67:67] is the sub-list for extension type_name
+	67, // [67:67] is the sub-list for extension extendee
+	0,  // [0:67] is the sub-list for field type_name
 }
 
 func init() { file_link_linkpb_link_proto_init() }
@@ -4298,7 +4312,7 @@ func file_link_linkpb_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_link_linkpb_link_proto_rawDesc), len(file_link_linkpb_link_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   54,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

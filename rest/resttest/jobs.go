@@ -106,6 +106,9 @@ func (j *Jobs) Await(ctx context.Context, id graph.JobID) (*linkpb.JobResult, er
 	}
 }
 
+// Recovered says no: there was no earlier JobManager.
+func (j *Jobs) Recovered(*graph.JobGraph) bool { return false }
+
 // Cancel implements rest.Jobs.
 func (j *Jobs) Cancel(ctx context.Context, id graph.JobID) error {
 	j.mu.Lock()

@@ -1,5 +1,7 @@
 // Package artifact moves application executables (and the weft executable itself) to where they run, once.
 //
+// Cached files of jobs (package cachedfile) are in the same cache.
+//
 // On the client a Cache keeps them in a file system under the SHA-256 of their content, <staging>/cache/<sha256>/, so
 // that a second submission uploads nothing. On a node a Fetcher brings an Artifact to the local disk, at most once per
 // directory however many tasks ask for it, and lets nobody execute it before its SHA-256 has been checked.

@@ -179,14 +179,15 @@ func (f *Fetcher) fetch(ctx context.Context, a Artifact) error {
 			f.mu.Unlock()
 			return nil
 		}
-		if attempt == fetchAttempts || ctx.Err() != nil || !worthAnother(err) {
+		if attempt == fetchAttempts || ctx.Err() != nil || !Retriable(err) {
 			return err
 		}
 	}
 }
 
-// worthAnother reports whether a download may succeed the next time: not if the file is missing or the disk is full.
-func worthAnother(err error) bool {
+// Retriable reports whether a download that failed with err may succeed the next time: not if the file is missing or the
+// disk is full.
+func Retriable(err error) bool {
 	for _, final := range []error{fs.ErrNotExist, fs.ErrPermission, syscall.ENOSPC, syscall.EDQUOT, filesystem.ErrUnknownScheme} {
 		if errors.Is(err, final) {
 			return false

@@ -127,7 +127,8 @@ func New(c Config) (*Dispatcher, error) {
 }
 
 // Submit checks g, records the job and starts it; it returns when the job is recorded. A job whose definition and key are
-// in the records of an earlier JobManager re-attaches: the id of that job is returned, which runs or has its result.
+// in the records of an earlier JobManager re-attaches: the id of that job is returned, which runs with the cached files that it
+// was submitted with, or has its result.
 func (d *Dispatcher) Submit(ctx context.Context, g *graph.JobGraph) (graph.JobID, error) {
 	if err := validate(g); err != nil {
 		return graph.JobID{}, err
@@ -136,6 +137,8 @@ func (d *Dispatcher) Submit(ctx context.Context, g *graph.JobGraph) (graph.JobID
 	if id, ok := d.reattach(g); ok {
 		d.c.Logger.Info("job re-attached", "job", id.String(), "name", g.GetName())
 		g.JobId = id[:]
+		// What the job was submitted with: the machine of the driver may have other files now, or none.
+		g.CachedFiles = d.recovered.graphs[id].GetCachedFiles()
 		if d.job(id) != nil {
 			return id, nil
 		}

@@ -94,6 +94,12 @@ func (d *Dispatcher) reattach(g *graph.JobGraph) (graph.JobID, bool) {
 	return id, ok
 }
 
+// Recovered says that Submit of g would take up a run of an earlier JobManager's, and not look at g's cached files.
+func (d *Dispatcher) Recovered(g *graph.JobGraph) bool {
+	_, ok := d.reattach(g)
+	return ok
+}
+
 // detailsOf is what is known of a job that ended under an earlier JobManager.
 func detailsOf(r *linkpb.JobResult, g *graph.JobGraph) JobDetails {
 	d := JobDetails{JobSummary: JobSummary{ID: graph.JobID(r.GetJobId()), Name: r.GetName(), Status: r.GetStatus(),

@@ -5,6 +5,7 @@ import (
 
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/operator"
+	"github.com/weftstream/weft/runtime/cachedfile"
 )
 
 // maxMaxParallelism is the highest number of key groups, as in Flink.
@@ -34,6 +35,9 @@ func (v *validator) run() error {
 	}
 	if a := v.g.GetArtifact(); a != nil && len(a.GetSha256()) != 32 {
 		return fmt.Errorf("the SHA-256 of its executable has %d bytes, want 32", len(a.GetSha256()))
+	}
+	if err := cachedfile.Validate(v.g.GetCachedFiles()); err != nil {
+		return err
 	}
 	for i, vertex := range v.g.GetVertices() {
 		if err := v.vertex(i, vertex); err != nil {

@@ -50,6 +50,7 @@ func TestValidate(t *testing.T) {
 		"above max":        {func(g *graph.JobGraph) { g.Vertices[1].Parallelism = 129 }, "above the max parallelism 128"},
 		"vertex twice":     {func(g *graph.JobGraph) { g.Vertices[1].Id = id("a") }, "another vertex'"},
 		"short id":         {func(g *graph.JobGraph) { g.Vertices[1].Id = []byte("b") }, "id has 1 bytes"},
+		"cached files":     {func(g *graph.JobGraph) { g.CachedFiles = []*graph.CachedFile{{Name: "f"}} }, `cached file "f"`},
 		"no operators":     {func(g *graph.JobGraph) { g.Vertices[1].Operators = nil }, "no operators"},
 		"operator twice":   {func(g *graph.JobGraph) { g.Vertices[1].Operators[0].Id = id("a") }, "another operator's"},
 		"no committer":     {func(g *graph.JobGraph) { g.Vertices[2].Operators[0].Commits = true }, "no coordinator"},

@@ -46,7 +46,7 @@ func (h *host) startCoordinator(d *linkpb.Coordinator) error {
 		Parallelism: int(d.GetParallelism()), MaxParallelism: int(d.GetMaxParallelism()), BatchSize: task.DefaultBatchSize,
 		Log:     h.log.With("operator", node.Name, "role", "coordinator"),
 		Runtime: &coordinatorRuntime{ctx: ctx, counters: map[string]*operator.Counter{}}, Snapshot: d.GetSnapshot(),
-		CommitsOnly: d.GetCommitsOnly(),
+		CommitsOnly: d.GetCommitsOnly(), CachedFiles: h.job.CachedFiles,
 	}
 	h.coords[id] = c
 	h.mu.Lock()

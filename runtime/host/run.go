@@ -176,7 +176,7 @@ func (h *host) begin(s *linkpb.HostStart) error {
 		return err
 	}
 	h.job = &task.Job{Graph: s.GetGraph(), Stream: stream, Nodes: map[operator.ID]*graph.Node{}, Exchange: x, Resource: s.GetResourceId(), Epoch: s.GetEpoch(),
-		Settings: settings.Settings, Log: h.log}
+		Settings: settings.Settings, CachedFiles: s.GetCachedFiles(), Log: h.log}
 	if store != nil {
 		h.job.Store = store
 	}

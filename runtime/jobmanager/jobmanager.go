@@ -34,7 +34,7 @@ const (
 	deregisterTimeout = 30 * time.Second
 )
 
-// Artifacts gives out executables by their SHA-256 where TaskManagers can't reach them in a file system.
+// Artifacts gives out executables and cached files by their SHA-256 where TaskManagers can't reach them in a file system.
 type Artifacts interface {
 	// Open opens one; an unknown one is an error that wraps rpc.ErrArtifactNotFound.
 	Open(ctx context.Context, sha256 []byte) (io.ReadCloser, error)
@@ -254,7 +254,7 @@ func (m *JobManager) Overview() Overview {
 	return o
 }
 
-// OpenArtifact opens an executable by its SHA-256; it is an rpc.Artifacts.
+// OpenArtifact opens an executable or cached file by its SHA-256; it is an rpc.Artifacts.
 func (m *JobManager) OpenArtifact(ctx context.Context, sha256 [32]byte) (io.ReadCloser, error) {
 	if m.c.Artifacts == nil {
 		return nil, fmt.Errorf("%w: this JobManager serves none", rpc.ErrArtifactNotFound)

@@ -1,5 +1,5 @@
 // Package rpc connects TaskManagers with their JobManager: one long-lived stream for each TaskManager, whose end is the
-// end of the registration, and a second call that streams executables.
+// end of the registration, and a second call that streams executables and cached files.
 //
 // The JobManager makes a Server with a Handler; for each registered TaskManager the Handler gets a Peer. A TaskManager
 // has a Connector, which registers it and returns a Conn. There are two Connectors: Dial's (gRPC with mutual TLS, from
@@ -33,7 +33,7 @@ var (
 	// ErrReplaced ends a connection whose TaskManager has registered again over a newer one.
 	ErrReplaced = errors.New("replaced by a newer registration of the same TaskManager")
 
-	// ErrArtifactNotFound is returned by Conn.Artifact if the JobManager doesn't have the executable.
+	// ErrArtifactNotFound is returned by Conn.Artifact if the JobManager doesn't have the file.
 	ErrArtifactNotFound = errors.New("artifact not found")
 )
 
@@ -76,7 +76,7 @@ type Handler interface {
 	Disconnected(Peer, error)
 }
 
-// Artifacts opens the executables that a JobManager serves, by their SHA-256. An unknown one is an error that wraps
+// Artifacts opens the executables and cached files that a JobManager serves, by their SHA-256. An unknown one is an error that wraps
 // ErrArtifactNotFound.
 type Artifacts func(ctx context.Context, sha256 [32]byte) (io.ReadCloser, error)
 
@@ -94,7 +94,7 @@ type Conn interface {
 	Send(*rpcpb.FromTaskManager) error
 	// Recv waits for the next message. Pings are not delivered. After the end it returns why.
 	Recv() (*rpcpb.ToTaskManager, error)
-	// Artifact streams an executable by its SHA-256; the content is not checked here. The caller closes the reader.
+	// Artifact streams an executable or cached file by its SHA-256; the content is not checked here. The caller closes the reader.
 	Artifact(ctx context.Context, sha256 [32]byte) (io.ReadCloser, error)
 	// Close ends the registration and waits for the connection's goroutines.
 	Close() error

@@ -65,7 +65,7 @@ func (t *Task) make(i int) error {
 		Subtask: int(t.ID().GetSubtask()), Parallelism: int(t.vertex.GetParallelism()), MaxParallelism: int(t.vertex.GetMaxParallelism()),
 		Epoch: t.job.Epoch, Attempt: int(t.ID().GetAttempt()), BatchSize: t.batchSize(), Store: t.job.Store, Runtime: l.rt,
 		WatermarkInterval: (t.job.Settings.WatermarkInterval + time.Millisecond - 1).Milliseconds(), Batch: t.job.Settings.Batch,
-		Log: t.log.With("operator", l.node.Name),
+		CachedFiles: t.job.CachedFiles, Log: t.log.With("operator", l.node.Name),
 	})
 	if err != nil {
 		return t.blame(i, fmt.Errorf("open the operator: %w", err))

@@ -65,6 +65,8 @@ type Job struct {
 	Store operator.StateStore
 	// Files are the file systems that checkpoints are written to and read from; may be nil without any.
 	Files *filesystem.Set
+	// CachedFiles are the paths of the job's cached files, by name.
+	CachedFiles map[string]string
 	// Local keeps copies of state files on the TaskManager's disk; nil where there is no room for them.
 	Local *checkpoint.LocalCopies
 	// Log has the job bound.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/weftstream/weft/filesystem"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/runtime/rpc"
 )
@@ -67,6 +68,11 @@ type Config struct {
 	// it for each job. The TaskManager removes a job's when the job has left it, and all of it when a session ends. "": no
 	// copies are kept.
 	LocalStateDir string
+
+	// CachedFileDir is for the local copies of jobs' cached files, with the same life as those in LocalStateDir, from which it
+	// differs. Required for jobs that have some. Files are the file systems that they are fetched from; nil: file: alone.
+	CachedFileDir string
+	Files         *filesystem.Set
 
 	// LogDir is where the log files are, for people.
 	LogDir string

@@ -1,10 +1,10 @@
 // Package taskmanager is the TaskManager role: it owns task slots and runs a task host for every job that has slots here.
 //
 // A TaskManager registers with the JobManager over an rpc.Connector and then does what the stream says: a slot that is
-// allocated starts the job's task host (once) and is offered to the JobMaster, commands for a host go to it in order, and
-// what a host reports goes back in order. A host that ends is reported at once, with its reason and the tail of its
-// stderr. The end of the JobManager's stream ends all hosts: without high availability there is nobody they could report
-// to.
+// allocated starts the job's task host (once) and is offered to the JobMaster, commands for a host go to it in order,
+// and what a host reports goes back in order. The job's executable and cached files are brought here before that. A
+// host that ends is reported at once, with its reason and the tail of its stderr. The end of the JobManager's stream
+// ends all hosts: without high availability there is nobody they could report to.
 //
 // Task hosts are started by a HostStarter: ProcessStarter makes a process for each job, InProcess runs host.Run in this
 // process for the MiniCluster.

@@ -70,7 +70,7 @@ func (r *runner) run(ctx context.Context) {
 	sender.Wait()
 }
 
-// start fetches the executable and starts the host.
+// start fetches the executable and the cached files, and starts the host.
 func (r *runner) start(ctx context.Context) (Host, error) {
 	c := &r.s.t.c
 	spec := HostSpec{
@@ -85,6 +85,10 @@ func (r *runner) start(ctx context.Context) (Host, error) {
 			return nil, fmt.Errorf("fetch the application %s: %w", a.GetName(), err)
 		}
 		spec.Executable = path
+	}
+	var err error
+	if spec.Start.CachedFiles, err = r.cachedFiles(ctx); err != nil {
+		return nil, err
 	}
 	begun := r.slots.Load()
 	host, err := c.Starter.Start(ctx, spec)

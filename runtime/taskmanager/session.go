@@ -114,7 +114,7 @@ func (s *session) close() {
 		s.t.c.Log.Warn("close the JobManager's connection", "error", err)
 	}
 	s.wg.Wait()
-	s.removeAllLocalState()
+	s.removeAllDirs()
 }
 
 // end stops the hosts in good order and lets the TaskManager end. Should even the JobManager's connection be stuck, it

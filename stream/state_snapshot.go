@@ -187,26 +187,28 @@ func (v *processorView[K]) Write(w operator.StateWriter) error {
 // pairs writes a pair of every key for which value appends something of state i, or stored where the key is in the store.
 func (v *processorView[K]) pairs(w operator.StateWriter, i int, value func(dst []byte, slot int32) ([]byte, bool), stored func([]byte, storedState) []byte) error {
 	return writeGroups(w, v.r, func(p *pairWriter, group int) {
-		for k, slot := range v.keys.Cached(group) {
+		v.keys.Each(group, func(k *K, slot *int32, src []byte) bool {
 			begin := len(p.block)
-			block, set := value(v.kt.EncodeValue(p.block, k), *slot)
-			if !set {
-				block = block[:begin]
+			if slot != nil {
+				block, set := value(v.kt.EncodeValue(p.block, k), *slot)
+				if !set {
+					block = block[:begin]
+				}
+				p.block = block
+				p.added()
+				return true
 			}
-			p.block = block
-			p.added()
-		}
-		for k, src := range v.keys.Stored(group) {
 			s, err := storedStateAt(src, i)
 			if err != nil {
 				p.failed(err)
-				return
+				return false
 			}
 			if s.set && !(v.states[i].expires && v.now >= s.expiry) {
 				p.block = stored(v.kt.EncodeValue(p.block, k), s)
 				p.added()
 			}
-		}
+			return true
+		})
 		p.failed(v.keys.Err())
 	})
 }

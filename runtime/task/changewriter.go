@@ -32,7 +32,7 @@ type sharing struct {
 // newSharing makes what w needs to be the writer of an incremental checkpoint.
 func (t *Task) newSharing(w *stateWriter, base *linkpb.TaskState) *sharing {
 	f := t.newStateFile(w.ctx, t.job.Settings.SharedDirectory, w.own.inline)
-	f.made = &t.cp.sharedMade
+	f.shared = true
 	return &sharing{file: f, base: base, index: map[string]int32{}}
 }
 
@@ -72,6 +72,14 @@ func (s *sharing) fill() error {
 		b.File, b.Offset, b.Data = sharedFile, at, nil
 	}
 	return nil
+}
+
+// needs are the files that a later checkpoint may build on.
+func (s *sharing) needs() []string {
+	if s.file.uri == "" {
+		return s.earlier
+	}
+	return append([]string{s.file.uri}, s.earlier...)
 }
 
 // changeWriter is the operator.ChangeWriter of an incremental checkpoint.

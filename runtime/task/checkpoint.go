@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/weftstream/weft/link/linkpb"
@@ -38,8 +37,7 @@ type checkpoints struct {
 	mu      sync.Mutex                   // guards cancel
 	cancel  map[int64]context.CancelFunc // of uploads under way
 
-	bases      bases
-	sharedMade atomic.Bool // the directory of shared state is there
+	bases bases
 }
 
 // heldCommit is what an operator handed out at a barrier. It goes into every acknowledgement until a checkpoint that holds
@@ -317,6 +315,9 @@ func (t *Task) upload(ctx context.Context, s *share) {
 	ack.State, ack.AsyncMs = state, time.Since(start).Milliseconds()
 	if s.incremental {
 		t.cp.bases.add(ack.GetCheckpoint(), state)
+		if t.job.Settings.LocalBackup {
+			t.job.Local.Needs(ack.GetCheckpoint(), w.share.needs())
+		}
 	}
 	t.host.Acknowledge(ack)
 }

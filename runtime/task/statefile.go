@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
-	"sync/atomic"
+	"io/fs"
+	"path"
 
 	"github.com/weftstream/weft/filesystem"
 	"github.com/weftstream/weft/runtime/checkpoint"
@@ -21,7 +23,7 @@ type stateFile struct {
 	directory string // "": everything goes inline
 	name      string
 	inline    int64
-	made      *atomic.Bool // says that the directory has been made; nil where it is there
+	shared    bool // the directory is the job's, and may not be there yet
 
 	buffer []byte
 	offset int64 // of buffer in the file
@@ -83,15 +85,12 @@ func (f *stateFile) create() error {
 	if err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
-	if f.made != nil && !f.made.Load() {
-		if _, dir, err := f.files.Resolve(f.directory); err != nil {
-			return fmt.Errorf("make the directory of shared state: %w", err)
-		} else if err := fsys.MkdirAll(f.ctx, dir, 0o755); err != nil {
-			return fmt.Errorf("make the directory of shared state: %w", err)
-		}
-		f.made.Store(true)
-	}
 	out, err := fsys.Create(f.ctx, p, filesystem.CreateOptions{})
+	if f.shared && errors.Is(err, fs.ErrNotExist) { // the directory is made when it is needed
+		if err = fsys.MkdirAll(f.ctx, path.Dir(p), 0o755); err == nil {
+			out, err = fsys.Create(f.ctx, p, filesystem.CreateOptions{})
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}

@@ -28,7 +28,8 @@ type ChangeWriter interface {
 	// Builds says whether the part's group may be written as changes. It is false where the base has nothing of it, and now
 	// and then where so much has changed over time that writing it whole is better.
 	Builds(group int) bool
-	// Whole writes entries of a group of the part, of which there is nothing else. More than one call adds more.
+	// Whole writes entries of a group of the part, of which there is nothing else: pairs, each id once. More than one call
+	// adds more.
 	Whole(group int, entries []byte) error
 	// Changes keeps what the base has of a group of the part, and then makes these changes, in order. More than one call
 	// makes more; one without entries keeps what there is. It is an error where Builds is false.
@@ -78,7 +79,7 @@ func ReadEntry(src []byte) (e Entry, rest []byte, err error) {
 	}
 	src = src[n+m:]
 	if id > uint64(len(src)) || size > 1 && uint64(size-1) > uint64(len(src))-id {
-		return Entry{}, nil, fmt.Errorf("%w: %d bytes of %d and %d", errEntry, len(src), id, size)
+		return Entry{}, nil, fmt.Errorf("%w: %d bytes of %d and %d", errEntry, len(src), id, max(0, size-1))
 	}
 	e.ID = src[:id:id]
 	if size == 0 {

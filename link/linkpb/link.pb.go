@@ -3581,8 +3581,9 @@ type StateBlock struct {
 	Offset        int64                  `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
 	Length        int64                  `protobuf:"varint,4,opt,name=length,proto3" json:"length,omitempty"`
 	Data          []byte                 `protobuf:"bytes,5,opt,name=data,proto3" json:"data,omitempty"`
-	Entries       bool                   `protobuf:"varint,6,opt,name=entries,proto3" json:"entries,omitempty"` // operator.Entry after operator.Entry instead of pairs; later blocks of a group and part change earlier ones
+	Entries       bool                   `protobuf:"varint,6,opt,name=entries,proto3" json:"entries,omitempty"` // operator.Entry after operator.Entry instead of pairs
 	Part          []byte                 `protobuf:"bytes,7,opt,name=part,proto3" json:"part,omitempty"`        // of the state, see operator.ChangeWriter
+	Changes       bool                   `protobuf:"varint,8,opt,name=changes,proto3" json:"changes,omitempty"` // its entries replace those of earlier blocks of the group and part; without it they are added
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3664,6 +3665,13 @@ func (x *StateBlock) GetPart() []byte {
 		return x.Part
 	}
 	return nil
+}
+
+func (x *StateBlock) GetChanges() bool {
+	if x != nil {
+		return x.Changes
+	}
+	return false
 }
 
 // ChannelState holds the records that a barrier has overtaken on one channel, as encoded batches.
@@ -4073,7 +4081,7 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\n" +
 	"key_schema\x18\x03 \x01(\fR\tkeySchema\x12!\n" +
 	"\fvalue_schema\x18\x04 \x01(\fR\vvalueSchema\x12-\n" +
-	"\x06blocks\x18\x05 \x03(\v2\x15.weft.link.StateBlockR\x06blocks\"\xa8\x01\n" +
+	"\x06blocks\x18\x05 \x03(\v2\x15.weft.link.StateBlockR\x06blocks\"\xc2\x01\n" +
 	"\n" +
 	"StateBlock\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\x05R\x05group\x12\x12\n" +
@@ -4082,7 +4090,8 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\x06length\x18\x04 \x01(\x03R\x06length\x12\x12\n" +
 	"\x04data\x18\x05 \x01(\fR\x04data\x12\x18\n" +
 	"\aentries\x18\x06 \x01(\bR\aentries\x12\x12\n" +
-	"\x04part\x18\a \x01(\fR\x04part\"\xaf\x02\n" +
+	"\x04part\x18\a \x01(\fR\x04part\x12\x18\n" +
+	"\achanges\x18\b \x01(\bR\achanges\"\xaf\x02\n" +
 	"\fChannelState\x12\x12\n" +
 	"\x04edge\x18\x01 \x01(\x05R\x04edge\x12\x1a\n" +
 	"\bproducer\x18\x02 \x01(\x05R\bproducer\x12\x1a\n" +

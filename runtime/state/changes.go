@@ -81,8 +81,8 @@ func (l *Log[E]) Since(checkpoint, base int64) (entries []E, known bool) {
 		l.Forget()
 		l.since = checkpoint
 	}
-	if base >= l.since {
-		l.trim()
+	l.trim()
+	if len(l.marks) != 0 && l.marks[0].checkpoint == base {
 		entries, known = l.entries[:len(l.entries):len(l.entries)], true
 	}
 	l.last = checkpoint

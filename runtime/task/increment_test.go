@@ -25,7 +25,7 @@ func TestIncrementalCheckpoints(t *testing.T) {
 	for round := range 40 {
 		t.Run(fmt.Sprintf("%d/%d", seed, round), func(t *testing.T) {
 			w := newWorld(t, rand.New(rand.NewPCG(seed, uint64(round))))
-			for range 150 {
+			for range 250 {
 				w.step()
 			}
 			w.finish()
@@ -55,13 +55,13 @@ func (w *world) step() {
 		w.cp.Trigger(w.now, checkpoint.Request{ID: w.now, Savepoint: true})
 	case n < 60:
 		w.release(m, w.rnd.IntN(len(m.open)+1))
-	case n < 94:
+	case n < 95:
 		w.deliver(w.rnd.IntN(3))
-	case n < 96:
-		w.decline()
 	case n < 97:
-		w.restart(w.rnd.IntN(3) == 0)
-	case n < 98:
+		w.decline()
+	case n < 99:
+		w.restart(w.rnd.IntN(2) == 0)
+	default:
 		w.restartOne(w.rnd.IntN(len(w.tasks)))
 	}
 	w.act()

@@ -49,7 +49,8 @@ soak: build
 # Generated code and pages: needs protoc, protoc-gen-go and protoc-gen-go-grpc.
 generate:
 	PATH="$$PATH:$$($(GO) env GOPATH)/bin" protoc -I . --go_out=. --go_opt=paths=source_relative \
-	  --go-grpc_out=. --go-grpc_opt=paths=source_relative graph/graph.proto link/linkpb/link.proto runtime/rpc/rpcpb/rpc.proto
+	  --go-grpc_out=. --go-grpc_opt=paths=source_relative graph/graph.proto link/linkpb/link.proto runtime/rpc/rpcpb/rpc.proto \
+	  runtime/checkpoint/checkpointpb/metadata.proto
 	$(GO) run ./internal/confdoc > docs/configuration.md
 
 clean:

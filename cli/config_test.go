@@ -189,8 +189,8 @@ func TestKeysWithoutEffect(t *testing.T) {
 	k := newKit(t)
 	k.env["FLINK_CONF_DIR"] = t.TempDir()
 	write(t, filepath.Join(k.env["FLINK_CONF_DIR"], "config.yaml"), "env.java.opts.all: -Xmx1g\n")
-	k.wants(k.run(session1("list", "-Dexecution.checkpointing.incremental=true")...), ExitOK, nil,
-		[]string{"INFO  configuration: -D: execution.checkpointing.incremental: has no effect"})
+	k.wants(k.run(session1("list", "-Djobmanager.execution.attempts-history-size=3")...), ExitOK, nil,
+		[]string{"INFO  configuration: -D: jobmanager.execution.attempts-history-size: has no effect"})
 	if strings.Contains(k.err.String(), "env.java.opts.all") {
 		t.Errorf("standard error: %s", k.err)
 	}

@@ -266,9 +266,6 @@ var acceptedGroups = []group{
 		job-result-store.delete-on-commit
 		job-result-store.storage-path
 	`},
-	{"every checkpoint is a full one", `
-		execution.checkpointing.incremental
-	`},
 	{"the TaskManagers of an earlier JobManager are not waited for", `
 		resourcemanager.previous-worker.recovery.timeout
 	`},

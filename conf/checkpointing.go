@@ -42,7 +42,7 @@ var (
 		"Where checkpoints are kept; unset, in the file system if a directory is set.", "jobmanager", "filesystem").
 		older("state.checkpoint-storage").in(ScopeJob)
 	ExecutionCheckpointingIncremental = boolOption("execution.checkpointing.incremental",
-		"Whether a checkpoint holds only what changed since the last, if the state backend can.").or(false).
+		"Whether a checkpoint writes only the keyed state that changed since the last one, and refers to files of earlier ones for the rest, with both state backends. It needs a checkpoint directory; savepoints are always whole.").or(false).
 		older("state.backend.incremental").in(ScopeJob)
 	ExecutionCheckpointingDataInlineThreshold = memoryOption("execution.checkpointing.data-inline-threshold",
 		"State smaller than this goes into the checkpoint's metadata instead of a file.").or(20*Kibibyte).

@@ -29,6 +29,8 @@ type StateBatch interface {
 
 // StateView is what a StateStore held at one time.
 type StateView interface {
+	// Get is that of StateStore.
+	Get(key []byte, use func(value []byte) error) (bool, error)
 	// Scan yields the keys from <= key < to in order; what is yielded is good until the next.
 	Scan(from, to []byte, yield func(key, value []byte) error) error
 	Close() error

@@ -120,14 +120,14 @@ func TestWaitingForASavepoint(t *testing.T) {
 
 func TestCheckpointStatistics(t *testing.T) {
 	c := resttest.Start(t, nil)
-	completed := &checkpoint.Record{ID: 3, Status: checkpoint.Completed, Trigger: 1000, LatestAck: 1040, End: 1050, StateSize: 77, Tasks: 4, Acknowledged: 4, Path: "hdfs:///c/chk-3"}
+	completed := &checkpoint.Record{ID: 3, Status: checkpoint.Completed, Trigger: 1000, LatestAck: 1040, End: 1050, StateSize: 77, Written: 33, Tasks: 4, Acknowledged: 4, Path: "hdfs:///c/chk-3"}
 	failed := &checkpoint.Record{ID: 4, Status: checkpoint.Failed, Trigger: 2000, End: 2100, FailedAt: 2100, Failure: "disk full"}
 	c.Jobs.Stats = checkpoint.Stats{Counts: checkpoint.Counts{Total: 2, Completed: 1, Failed: 1}, LatestCompleted: completed, LatestFailed: failed,
 		History: []*checkpoint.Record{failed, completed}, Restored: &checkpoint.Restored{ID: 2, Time: 900, Path: "hdfs:///c/chk-2"}}
 	_, job := runningJob(t, c)
 	code, body, _ := do(t, "GET", job+"/checkpoints", nil)
 	for _, text := range []string{`"completed":{"className":"completed","id":3`, `"external_path":"hdfs:///c/chk-3"`, `"discarded":false`,
-		`"end_to_end_duration":50`, `"failure_message":"disk full"`, `"restored":{"id":2`, `"num_acknowledged_subtasks":4`, `"in_progress":0`, `"p50":77`} {
+		`"end_to_end_duration":50`, `"failure_message":"disk full"`, `"restored":{"id":2`, `"num_acknowledged_subtasks":4`, `"in_progress":0`, `"checkpointed_size":33,"state_size":77`, `"state_size":{"min":77`, `"checkpointed_size":{"min":33`} {
 		if code != 200 || !strings.Contains(string(body), text) {
 			t.Errorf("%s isn't in %d %s", text, code, body)
 		}
@@ -175,8 +175,8 @@ func removePercentiles(v map[string]any) {
 
 func TestCheckpointDetails(t *testing.T) {
 	c := sampleCluster(t)
-	subtasks := []checkpoint.SubtaskRecord{{Index: 0, Acknowledged: 1030, StateSize: 10, Sync: 1, Async: 2, Alignment: 3, Processed: 4, Persisted: 5, StartDelay: 6, Unaligned: true},
-		{Index: 1}, {Index: 2, Acknowledged: 1010, StateSize: 30, Sync: 5, Async: 6, Alignment: 1, Processed: 40, Persisted: 7, StartDelay: 2}}
+	subtasks := []checkpoint.SubtaskRecord{{Index: 0, Acknowledged: 1030, StateSize: 10, Written: 8, Sync: 1, Async: 2, Alignment: 3, Processed: 4, Persisted: 5, StartDelay: 6, Unaligned: true},
+		{Index: 1}, {Index: 2, Acknowledged: 1010, StateSize: 30, Written: 12, Sync: 5, Async: 6, Alignment: 1, Processed: 40, Persisted: 7, StartDelay: 2}}
 	failed := &checkpoint.Record{ID: 6, Status: checkpoint.Failed, Trigger: 1000, LatestAck: 1030, End: 2000, FailedAt: 2000, Failure: "disk full", StateSize: 40, Tasks: 4, Acknowledged: 2,
 		Vertices: []checkpoint.VertexRecord{{ID: sampleSource, Subtasks: subtasks}, {ID: sampleSink, Subtasks: make([]checkpoint.SubtaskRecord, 1)}}}
 	begun := &checkpoint.Record{ID: 7, Status: checkpoint.InProgress, Trigger: 3000, Tasks: 2, Savepoint: true}
@@ -185,12 +185,12 @@ func TestCheckpointDetails(t *testing.T) {
 	for path, want := range map[string][]string{
 		"/config": {`"mode":"at_least_once"`, `"interval":9223372036854775807`, `"externalization":{"enabled":true,"delete_on_cancellation":false}`,
 			`"checkpoint_storage":"JobManagerCheckpointStorage"`, `"unaligned_checkpoints":true`, `"aligned_checkpoint_timeout":30`},
-		"/details/6": {`"className":"failed"`, `"failure_message":"disk full"`, `"` + sampleSource + `":{"id":6,"status":"FAILED","latest_ack_timestamp":1030,"checkpointed_size":40,` +
+		"/details/6": {`"className":"failed"`, `"failure_message":"disk full"`, `"` + sampleSource + `":{"id":6,"status":"FAILED","latest_ack_timestamp":1030,"checkpointed_size":20,` +
 			`"state_size":40,"end_to_end_duration":30,"alignment_buffered":0,"processed_data":44,"persisted_data":12,"num_subtasks":3,"num_acknowledged_subtasks":2}`},
-		"/details/6/subtasks/" + sampleSource: {`"num_acknowledged_subtasks":2,"summary":{"checkpointed_size":{"min":10,"max":30,"avg":20,"p50":10,"p90":30,`,
+		"/details/6/subtasks/" + sampleSource: {`"num_acknowledged_subtasks":2,"summary":{"checkpointed_size":{"min":8,"max":12,"avg":10,"p50":8,"p90":12,`, `"state_size":{"min":10,"max":30,"avg":20,"p50":10,"p90":30,`,
 			`"sync":{"min":1,"max":5,"avg":3,`, `"async":{"min":2,"max":6,`, `"processed":{"min":4,"max":40,`, `"persisted":{"min":5,"max":7,`, `"duration":{"min":1,"max":3,`,
 			`"start_delay":{"min":2,"max":6,`, `"end_to_end_duration":{"min":10,"max":30,`, `{"className":"pending","index":1,"status":"pending_or_failed"}`,
-			`{"className":"completed","index":0,"ack_timestamp":1030,"end_to_end_duration":30,"checkpointed_size":10,"state_size":10,"checkpoint":{"sync":1,"async":2},` +
+			`{"className":"completed","index":0,"ack_timestamp":1030,"end_to_end_duration":30,"checkpointed_size":8,"state_size":10,"checkpoint":{"sync":1,"async":2},` +
 				`"alignment":{"buffered":0,"processed":4,"persisted":5,"duration":3},"start_delay":6,"unaligned_checkpoint":true,"aborted":false,"status":"completed"}`},
 		// Nothing is acknowledged yet: the vertices are the job's.
 		"/details/7": {`"is_savepoint":true,"savepointFormat":"CANONICAL"`, `"latest_ack_timestamp":-1`, `"` + sampleSink + `":{"id":7,"status":"IN_PROGRESS","latest_ack_timestamp":-1,"checkpointed_size":0,"state_size":0,"end_to_end_duration":-1`},

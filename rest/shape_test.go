@@ -90,12 +90,12 @@ func sampleCluster(t *testing.T) *resttest.Cluster {
 
 // sampleCheckpoints are those of Flink's sample answers: 5 is in progress, with all acknowledgements, 4 is complete.
 func sampleCheckpoints() checkpoint.Stats {
-	done := &checkpoint.Record{ID: 4, Status: checkpoint.Completed, Trigger: 1795211045985, LatestAck: 1795211046007, End: 1795211046007, StateSize: 8794,
+	done := &checkpoint.Record{ID: 4, Status: checkpoint.Completed, Trigger: 1795211045985, LatestAck: 1795211046007, End: 1795211046007, StateSize: 8794, Written: 8794,
 		Tasks: 2, Acknowledged: 2, Path: "hdfs://nn/ck/chk-4"}
-	running := &checkpoint.Record{ID: 5, Status: checkpoint.InProgress, Trigger: 1795211047985, LatestAck: 1795211048024, StateSize: 9454, Tasks: 2, Acknowledged: 2,
+	running := &checkpoint.Record{ID: 5, Status: checkpoint.InProgress, Trigger: 1795211047985, LatestAck: 1795211048024, StateSize: 9454, Written: 9454, Tasks: 2, Acknowledged: 2,
 		Vertices: []checkpoint.VertexRecord{
-			{ID: sampleSource, Subtasks: []checkpoint.SubtaskRecord{{Acknowledged: 1795211048005, StateSize: 265, Async: 4, StartDelay: 8}}},
-			{ID: sampleSink, Subtasks: []checkpoint.SubtaskRecord{{Acknowledged: 1795211048024, StateSize: 9189}}},
+			{ID: sampleSource, Subtasks: []checkpoint.SubtaskRecord{{Acknowledged: 1795211048005, StateSize: 265, Written: 265, Async: 4, StartDelay: 8}}},
+			{ID: sampleSink, Subtasks: []checkpoint.SubtaskRecord{{Acknowledged: 1795211048024, StateSize: 9189, Written: 9189}}},
 		}}
 	return checkpoint.Stats{Counts: checkpoint.Counts{Total: 10, InProgress: 1, Completed: 4, Failed: 5}, LatestCompleted: done,
 		History: []*checkpoint.Record{running, done}, Config: checkpoint.Config{Interval: 2000, Timeout: 600_000, MaxConcurrent: 1,

@@ -123,10 +123,19 @@ func (o *rolling[K, T]) Close() error {
 
 // Snapshot freezes the results so far.
 func (o *rolling[K, T]) Snapshot(int64) (operator.StateSnapshot, error) {
+	return o.snapshot(increment{})
+}
+
+// SnapshotSince is Snapshot that writes what has changed since base.
+func (o *rolling[K, T]) SnapshotSince(checkpoint, base int64) (operator.StateSnapshot, error) {
+	return o.snapshot(increment{checkpoint, base})
+}
+
+func (o *rolling[K, T]) snapshot(inc increment) (operator.StateSnapshot, error) {
 	if err := o.space.Err(); err != nil {
 		return nil, err
 	}
-	return tableSnapshot(o.pairs, o.groups, o.table, everyTrigger{}, func(v *T, put func(*T)) { put(v) }), nil
+	return tableSnapshot(inc, o.pairs, o.groups, o.table, everyTrigger{}, func(v *T, put func(*T)) { put(v) }), nil
 }
 
 // Restore goes on from the results so far.

@@ -86,7 +86,7 @@ func (o *rollingBatch[K, T]) Batch(b operator.Batch) error {
 // Watermark emits the results at the end of the input.
 func (o *rollingBatch[K, T]) Watermark(t int64) error {
 	if t == operator.MaxWatermark {
-		o.table.All(func(_ uint32, _ *K, r *timed[T]) bool {
+		o.table.PeekAll(func(_ uint32, _ *K, r *timed[T]) bool {
 			o.out.add(r.v, r.t)
 			return o.out.err == nil
 		})
@@ -102,7 +102,7 @@ func (o *rollingBatch[K, T]) Snapshot(int64) (operator.StateSnapshot, error) {
 	if err := o.space.Err(); err != nil {
 		return nil, err
 	}
-	return tableSnapshot(o.pairs, o.groups, o.table, everyTrigger{}, func(r *timed[T], put func(*T)) { put(&r.v) }), nil
+	return tableSnapshot(increment{}, o.pairs, o.groups, o.table, everyTrigger{}, func(r *timed[T], put func(*T)) { put(&r.v) }), nil
 }
 
 // Restore goes on from the results so far.

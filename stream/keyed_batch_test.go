@@ -51,7 +51,7 @@ func TestResultsOfABatchGoOnAfterARestore(t *testing.T) {
 	for _, batch := range []bool{true, false} {
 		events = nil
 		op := open(batch, &events)
-		if err := op.(operator.Checkpointed).Restore(rigReader{&rigImage{[]*rigPart{part}}, 0, 1}); err != nil {
+		if err := op.(operator.Checkpointed).Restore(rigReader{&rigImage{parts: []*rigPart{part}}, 0, 1}); err != nil {
 			t.Fatal(err)
 		}
 		add(op, 7)

@@ -81,6 +81,7 @@ type processor[K comparable, O any] struct {
 	ctx     Context[K, O]
 	keys    *state.Table[K, int32] // key to slot
 	space   *state.Space           // nil where the state is all in memory
+	fresh   bool                   // the current key had nothing
 	free    []int32
 	sweeper sweeper[K]
 
@@ -92,6 +93,7 @@ type processor[K comparable, O any] struct {
 type timers[K comparable] struct {
 	heap timerHeap[K]
 	set  map[timerKey[K]]struct{}
+	log  *timerLog[K] // nil until a snapshot asks for changes
 }
 
 type timerKey[K comparable] struct {
@@ -138,7 +140,7 @@ func (p *processor[K, O]) enter(hash uint32, k K, t int64) {
 	if fresh {
 		*slot = p.newSlot()
 	}
-	p.ks.slot = *slot
+	p.ks.slot, p.fresh = *slot, fresh
 	p.ctx.Key, p.ctx.key, p.ctx.hash, p.ctx.time = k, k, hash, t
 }
 
@@ -157,7 +159,12 @@ func (p *processor[K, O]) newSlot() int32 {
 
 // leave forgets the current key when it has no state.
 func (p *processor[K, O]) leave() {
-	if p.ks.live[p.ks.slot] == 0 {
+	switch {
+	case p.ks.live[p.ks.slot] != 0:
+	case p.fresh: // no checkpoint has it
+		p.keys.Discard(p.ctx.hash, p.ctx.key)
+		p.free = append(p.free, p.ks.slot)
+	default:
 		p.forget(p.ctx.hash, p.ctx.key, p.ks.slot)
 	}
 }
@@ -188,7 +195,9 @@ func (p *processor[K, O]) setTimer(to *timers[K], at Time) {
 		to.set = map[timerKey[K]]struct{}{}
 	}
 	to.set[id] = struct{}{}
-	to.heap.push(timer[K]{at: int64(at), hash: p.ctx.hash, key: id.key})
+	t := timer[K]{at: int64(at), hash: p.ctx.hash, key: id.key}
+	to.heap.push(t)
+	to.log.note(&t, false, to.heap.len())
 }
 
 // runTimers calls OnTimer for what is due.
@@ -196,6 +205,7 @@ func (p *processor[K, O]) runTimers(of *timers[K], now int64) error {
 	for of.heap.due(now) {
 		t := of.heap.pop()
 		delete(of.set, timerKey[K]{t.at, t.key})
+		of.log.note(&t, true, of.heap.len())
 		p.enter(t.hash, t.key, t.at)
 		if err := p.onTimer(&p.ctx, Time(t.at)); err != nil {
 			return err

@@ -20,14 +20,31 @@ import (
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/minicluster"
+	"github.com/weftstream/weft/runtime/checkpoint"
 	"github.com/weftstream/weft/runtime/jobmaster"
 	"github.com/weftstream/weft/stream"
 )
 
 type tallyParams struct {
-	Events, Keys int64
-	Rate         float64
-	Output       string
+	// Events counts up the keys 0 to Keys-1 once, and from then on the first Hot of them; Keys is a multiple of Hot.
+	Events, Keys, Hot int64
+	Rate              float64
+	Output            string
+}
+
+// key and count are what event n counts up, and to what.
+func (p tallyParams) key(n int64) int64 {
+	if n < p.Keys {
+		return n
+	}
+	return n % p.Hot
+}
+
+func (p tallyParams) count(n int64) int64 {
+	if n < p.Keys {
+		return 1
+	}
+	return (n-p.Keys)/p.Hot + 2
 }
 
 // fuse is how many records are processed until the next panic; negative: there is none.
@@ -83,7 +100,7 @@ var tallied = stream.Define("tallied", func(env *stream.Env, p tallyParams) erro
 		return func(i int64) int64 { return i }
 	}, datagen.Rate(p.Rate))}).UID("numbers")
 	same := stream.Map(numbers, func(n int64) int64 { return n }).UID("same").DisableChaining() // a forward exchange
-	stream.Process(stream.KeyBy(same, func(n int64) int64 { return n % p.Keys }), func(rt *stream.Runtime) *tallying {
+	stream.Process(stream.KeyBy(same, p.key), func(rt *stream.Runtime) *tallying {
 		return &tallying{stream.ValueState[int64](rt, "n")}
 	}).UID("tally").To(file.Text(p.Output)).UID("output")
 	return nil
@@ -101,6 +118,11 @@ type tallyRun struct {
 // startTally starts the job on a static cluster, or one that makes TaskManagers as needed, and waits until it runs.
 func startTally(t *testing.T, more map[string]string, taskManagers, slots int) *tallyRun {
 	t.Helper()
+	return startTallyOf(t, tallyParams{Events: 12000, Keys: 37, Hot: 37, Rate: 6000}, more, taskManagers, slots)
+}
+
+func startTallyOf(t *testing.T, p tallyParams, more map[string]string, taskManagers, slots int) *tallyRun {
+	t.Helper()
 	fuse.Store(-1)
 	made.Store(0)
 	released.Store(false)
@@ -111,7 +133,8 @@ func startTally(t *testing.T, more map[string]string, taskManagers, slots int) *
 	maps.Copy(c, more)
 	made := make(chan *minicluster.MiniCluster, 1)
 	d := stream.NewClusterDriver(c, taskManagers, slots, slog.New(slog.NewTextHandler(t.Output(), nil)), func(m *minicluster.MiniCluster) { made <- m })
-	r := &tallyRun{t: t, ended: make(chan error, 1), p: tallyParams{Events: 12000, Keys: 37, Rate: 6000, Output: filepath.Join(t.TempDir(), "out")}}
+	p.Output = filepath.Join(t.TempDir(), "out")
+	r := &tallyRun{t: t, ended: make(chan error, 1), p: p}
 	enough.Store(r.p.Events * 3 / 4)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
@@ -223,7 +246,7 @@ func (r *tallyRun) finishes() {
 		r.t.Fatal(err)
 	}
 	for i := range r.p.Events {
-		line := fmt.Sprintf("%d\t%d", i%r.p.Keys, i/r.p.Keys+1)
+		line := fmt.Sprintf("%d\t%d", r.p.key(i), r.p.count(i))
 		if seen[line] != 1 {
 			r.t.Fatalf("line %q is there %d times, of %d different lines", line, seen[line], len(seen))
 		}
@@ -243,12 +266,57 @@ func TestRescale(t *testing.T) {
 		"files":          {},
 		"inline":         {"execution.checkpointing.storage": "jobmanager"},
 		"unaligned":      {"execution.checkpointing.unaligned.enabled": "true"},
+		"incremental":    {"execution.checkpointing.incremental": "true"},
 		"no checkpoints": {"execution.checkpointing.interval": "1 h"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := startTally(t, more, 0, 0)
 			r.runsWith(2)
 			for _, p := range []int{4, 1, 3} {
+				fuse.Store(random.Int64N(1000) + 1)
+				r.require(p, p)
+				if all := r.cluster.JobManager().TaskManagers(); random.IntN(2) == 0 && len(all) > 0 {
+					r.cluster.StopTaskManager(all[random.IntN(len(all))].ResourceID)
+				}
+				r.runsWith(p)
+			}
+			r.finishes()
+		})
+	}
+}
+
+// TestIncrementalCheckpoints: a job with many keys of which few change writes little in most checkpoints, whichever its state
+// backend. It panics, its TaskManagers are killed and it is rescaled, and every record is in its output once.
+func TestIncrementalCheckpoints(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 1))
+	for name, more := range map[string]map[string]string{
+		"hashmap": {},
+		"pebble": {"state.backend.type": "pebble", "state.backend.pebble.memory.fixed-per-host": "8 mb",
+			"state.backend.pebble.memory.cache-ratio": "0.01"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			more["execution.checkpointing.incremental"] = "true"
+			const keys, hot = 20000, 50
+			r := startTallyOf(t, tallyParams{Events: 50000, Keys: keys, Hot: hot, Rate: 16000}, more, 0, 0)
+			enough.Store(keys)
+			little := func() bool {
+				if made.Load() < enough.Load() {
+					return false
+				}
+				enough.Store(min(enough.Load()+2, 40000)) // some keys change
+				c, _ := r.cluster.Dispatcher().Checkpoints(r.id)
+				for _, k := range c.History { // a key's pair has at least a byte for the key and the eight of its count
+					if k.Status == checkpoint.Completed && k.StateSize > 9*keys && k.Written > hot && k.Written*10 < k.StateSize {
+						return true
+					}
+				}
+				return false
+			}
+			r.until("a checkpoint writes little", little)
+			enough.Store(40000)
+			for _, p := range []int{3, 1, 2} {
 				fuse.Store(random.Int64N(1000) + 1)
 				r.require(p, p)
 				if all := r.cluster.JobManager().TaskManagers(); random.IntN(2) == 0 && len(all) > 0 {

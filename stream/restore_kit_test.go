@@ -124,9 +124,8 @@ type rig struct {
 	now   int64
 	count int
 	// out is what came out, as "tag: record @ time".
-	out   []string
-	dump  func(tag string, b operator.Batch)
-	write sync.WaitGroup
+	out  []string
+	dump func(tag string, b operator.Batch)
 }
 
 // newRig opens subtasks of the operator that build adds; tags are the side outputs to watch.
@@ -295,13 +294,20 @@ func (r *rig) close() {
 }
 
 // rigImage is a checkpoint of all subtasks.
-type rigImage struct{ parts []*rigPart }
+type rigImage struct {
+	id    int64 // 0: a savepoint
+	parts []*rigPart
+	write sync.WaitGroup
+}
 
 // rigPart is what one subtask wrote: a StateWriter.
 type rigPart struct {
-	states []operator.StateDescriptor
-	blocks [][]operator.Block // by state
-	err    error
+	states  []operator.StateDescriptor
+	blocks  [][]operator.Block // by state
+	parts   []*rigParts        // by state; nil: it is written in blocks
+	base    *rigPart           // nil: there is none
+	written map[string]int     // entries, by state
+	err     error
 }
 
 func (p *rigPart) Begin(d operator.StateDescriptor) error {
@@ -310,7 +316,7 @@ func (p *rigPart) Begin(d operator.StateDescriptor) error {
 			return fmt.Errorf("state %q is written twice", d.Name)
 		}
 	}
-	p.states, p.blocks = append(p.states, d), append(p.blocks, nil)
+	p.states, p.blocks, p.parts = append(p.states, d), append(p.blocks, nil), append(p.parts, nil)
 	return nil
 }
 
@@ -336,37 +342,55 @@ func (r *rig) checkpoint() *rigImage {
 func (r *rig) checkpointAt(at <-chan struct{}) *rigImage {
 	r.t.Helper()
 	r.flush()
-	img := &rigImage{}
-	for _, op := range r.ops {
-		part := &rigPart{}
+	img := r.image(0, nil, at)
+	r.dump = func(string, operator.Batch) {}
+	return img
+}
+
+// image takes a snapshot of all subtasks, which is written when at is closed: a whole one, or where id isn't 0 one that builds
+// on base, if there is one.
+func (r *rig) image(id int64, base *rigImage, at <-chan struct{}) *rigImage {
+	r.t.Helper()
+	img := &rigImage{id: id}
+	for i, op := range r.ops {
+		part := &rigPart{written: map[string]int{}}
 		img.parts = append(img.parts, part)
 		if c, ok := op.(operator.Committer); ok {
 			_, err := c.Committables()
 			r.must(err)
 		}
-		c, ok := op.(operator.Checkpointed)
-		if !ok {
-			continue
+		var s operator.StateSnapshot
+		var err error
+		w := operator.StateWriter(part)
+		if c, ok := op.(operator.Incremental); ok && id != 0 {
+			w = &rigChanges{rigPart: part}
+			if base != nil {
+				part.base = base.parts[i]
+				s, err = c.SnapshotSince(id, base.id)
+			} else {
+				s, err = c.SnapshotSince(id, 0)
+			}
+		} else if c, ok := op.(operator.Checkpointed); ok {
+			s, err = c.Snapshot(id)
 		}
-		s, err := c.Snapshot(1)
 		r.must(err)
 		if s == nil {
 			continue
 		}
-		r.write.Go(func() {
+		img.write.Go(func() {
 			<-at
-			part.err = s.Write(part)
+			part.err = s.Write(w)
+			part.merged()
 			s.Release()
 		})
 	}
-	r.dump = func(string, operator.Batch) {}
 	return img
 }
 
 // wait ends the writing of img.
 func (r *rig) wait(img *rigImage) {
 	r.t.Helper()
-	r.write.Wait()
+	img.write.Wait()
 	for _, p := range img.parts {
 		r.must(p.err)
 	}
@@ -452,7 +476,7 @@ type rigCase struct {
 	in    []rigInput
 	tags  []string // the side outputs to compare
 	steps []rigStep
-	runs  int // interrupted ones; 0 is 6
+	runs  int // interrupted ones; 0 is 8
 	// parallel is the highest parallelism; 0 is 3.
 	parallel int
 }
@@ -481,11 +505,11 @@ func rigStores(t testing.TB) []operator.StateStore {
 }
 
 // checkRestore says that a run with checkpoints and restores at random points has the output of one without. Each time the
-// subtasks go on with a random state backend.
+// subtasks go on with a random state backend. What half of the runs restore from builds on checkpoints that were taken before.
 func checkRestore(t *testing.T, c rigCase) {
 	t.Helper()
 	if c.runs == 0 {
-		c.runs = 6
+		c.runs = 8
 	}
 	if c.parallel == 0 {
 		c.parallel = 3
@@ -504,6 +528,15 @@ func checkRestore(t *testing.T, c rigCase) {
 		at := 0
 		for range 1 + random.IntN(3) { // interruptions
 			cut := at + random.IntN(len(c.steps)-at+1)
+			var line rigLine
+			if run%4 < 2 { // checkpoints that build on each other
+				for range random.IntN(8) {
+					mid := at + random.IntN(min(cut-at, len(c.steps)/8)+1)
+					r.play(c.steps[at:mid])
+					line.take(r, random)
+					at = mid
+				}
+			}
 			r.play(c.steps[at:cut])
 			r.flush()
 			marks, now := slices.Clone(r.marks), r.now
@@ -511,10 +544,17 @@ func checkRestore(t *testing.T, c rigCase) {
 			if run%2 == 0 { // write meanwhile, else afterwards
 				close(begin)
 			}
-			img := r.checkpointAt(begin)
+			take := r.checkpointAt
+			if run%4 < 2 {
+				take = func(at <-chan struct{}) *rigImage { return line.last(r, random, at) }
+			}
+			img := take(begin)
 			r.play(c.steps[cut:min(cut+200, len(c.steps))]) // lost, and not to be seen in the snapshot
 			if run%2 != 0 {
 				close(begin)
+			}
+			for _, p := range line.pending {
+				r.wait(p)
 			}
 			r.wait(img)
 			r.flush()

@@ -124,13 +124,17 @@ func keyReaderOf[K comparable](schema []byte) (*codec.Reader[K], error) {
 	return codec.KeyReaderOf[K](&s)
 }
 
-// pairWriter gathers pairs into blocks, key group by key group.
+// pairWriter gathers pairs into blocks, or entries into the groups of parts, key group by key group.
 type pairWriter struct {
-	w     operator.StateWriter
-	group int
-	block []byte
-	pairs int
-	err   error
+	w       operator.StateWriter
+	parts   operator.ChangeWriter // nil: there are none, pairs are written
+	changes bool                  // what is put changes what the base has of the group
+	group   int
+	wrote   bool   // something of the group
+	pair    []byte // the one that is being put
+	block   []byte
+	pairs   int
+	err     error
 }
 
 // yieldEvery is after how many pairs a writer lets others run: the subtask, where its host has one processor.
@@ -146,20 +150,27 @@ func (p *pairWriter) added() {
 	}
 }
 
-// writeGroups calls each for every key group of r, which puts the pairs of that group.
-func writeGroups(w operator.StateWriter, r state.Range, each func(p *pairWriter, group int)) error {
-	p := &pairWriter{w: w}
+// groups calls each for every key group of r, which puts the pairs of that group.
+func (p *pairWriter) groups(r state.Range, each func(group int)) error {
 	for p.group = r.From; p.group < r.To && p.err == nil; p.group++ {
-		each(p, p.group)
+		p.changes, p.wrote = false, false
+		each(p.group)
 		p.flush()
 	}
 	return p.err
 }
 
 func (p *pairWriter) flush() {
-	if len(p.block) != 0 && p.err == nil {
+	switch {
+	case len(p.block) == 0 || p.err != nil:
+	case p.parts == nil:
 		p.err = p.w.Block(p.group, p.block)
+	case p.changes:
+		p.err = p.parts.Changes(p.group, p.block)
+	default:
+		p.err = p.parts.Whole(p.group, p.block)
 	}
+	p.wrote = p.wrote || len(p.block) != 0
 	p.block = p.block[:0]
 }
 
@@ -170,8 +181,32 @@ func (p *pairWriter) failed(err error) {
 	}
 }
 
-// putPair adds a pair to the current group.
-func putPair[K comparable, V any](p *pairWriter, c *pairCodec[K, V], k *K, v *V) {
-	p.block = c.val.EncodeValue(c.key.EncodeValue(p.block, k), v)
+// put adds p.pair to the current group. Its first id bytes are what it is known by: an id stands for what was put under it
+// last, one pair or several, all beginning with the same key.
+func (p *pairWriter) put(id int) {
+	if p.parts == nil {
+		p.block = append(p.block, p.pair...)
+	} else {
+		p.block = operator.AppendEntry(p.block, p.pair[:id], p.pair[id:])
+	}
 	p.added()
+}
+
+// putOrRemove is put where there is something under the id in p.pair, and remove where there is nothing any more.
+func (p *pairWriter) putOrRemove(id int, there bool) {
+	switch {
+	case there:
+		p.put(id)
+	case p.changes:
+		p.pair = p.pair[:id]
+		p.remove()
+	}
+}
+
+// putPair adds the pair of a key that has one.
+func putPair[K comparable, V any](p *pairWriter, c *pairCodec[K, V], k *K, v *V) {
+	p.pair = c.key.EncodeValue(p.pair[:0], k)
+	id := len(p.pair)
+	p.pair = c.val.EncodeValue(p.pair, v)
+	p.put(id)
 }

@@ -154,7 +154,7 @@ func TestRestoredSplitsHoldTheWatermark(t *testing.T) {
 				t.Fatal(err)
 			}
 			x = s.open(0, 0)
-			if err := x.op.Restore(rigReader{&rigImage{[]*rigPart{part}}, 0, 1}); err != nil {
+			if err := x.op.Restore(rigReader{&rigImage{parts: []*rigPart{part}}, 0, 1}); err != nil {
 				t.Fatal(err)
 			}
 		}

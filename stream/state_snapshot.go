@@ -89,12 +89,13 @@ func (c *cells[V]) setExpiry(slot int32, at int64) {
 
 // processorView is what a processor held at a barrier.
 type processorView[K comparable] struct {
+	inc    increment
 	kt     *codec.Key[K]
 	r      state.Range
 	keys   *state.Frozen[K, int32]
 	states []namedView
 	others *operatorView
-	timers []timersView[K]
+	timers []*timersView[K]
 	views  *atomic.Int32
 	now    int64 // when it was made
 	once   sync.Once
@@ -107,17 +108,21 @@ type namedView struct {
 	stateView
 }
 
-type timersView[K comparable] struct {
-	name  string
-	pages [][]timer[K]
-}
-
 // Snapshot takes the states and timers of all keys, without copying them.
 func (p *processor[K, O]) Snapshot(int64) (operator.StateSnapshot, error) {
+	return p.snapshot(increment{})
+}
+
+// SnapshotSince is Snapshot that writes what has changed since base: of a key that was touched all states.
+func (p *processor[K, O]) SnapshotSince(checkpoint, base int64) (operator.StateSnapshot, error) {
+	return p.snapshot(increment{checkpoint, base})
+}
+
+func (p *processor[K, O]) snapshot(inc increment) (operator.StateSnapshot, error) {
 	if err := p.space.Err(); err != nil {
 		return nil, err
 	}
-	v := &processorView[K]{kt: p.kt, r: groupsOf(p.env), views: &p.ks.views, now: p.ks.now()}
+	v := &processorView[K]{inc: inc, kt: p.kt, r: groupsOf(p.env), views: &p.ks.views, now: p.ks.now()}
 	for _, s := range p.ks.states {
 		schema, expires, err := s.schema()
 		if err != nil {
@@ -129,8 +134,8 @@ func (p *processor[K, O]) Snapshot(int64) (operator.StateSnapshot, error) {
 	if v.others, err = p.states.freeze(); err != nil {
 		return nil, err
 	}
-	v.timers = []timersView[K]{{eventTimers, p.event.heap.list.freeze()}, {processingTimers, p.processing.heap.list.freeze()}}
-	v.keys = p.keys.Snapshot()
+	v.timers = []*timersView[K]{p.event.freeze(eventTimers, v.r, inc), p.processing.freeze(processingTimers, v.r, inc)}
+	v.keys = freezeTable(p.keys, inc)
 	p.ks.views.Add(1)
 	return v, nil
 }
@@ -147,6 +152,10 @@ func (v *processorView[K]) Release() {
 
 // Write writes the states and timers.
 func (v *processorView[K]) Write(w operator.StateWriter) error {
+	p, err := v.inc.writer(w)
+	if err != nil {
+		return err
+	}
 	key, err := v.kt.Schema().MarshalBinary()
 	if err != nil {
 		return err
@@ -155,29 +164,32 @@ func (v *processorView[K]) Write(w operator.StateWriter) error {
 	if err != nil {
 		return err
 	}
+	begin := func(name string, value []byte) error {
+		return w.Begin(operator.StateDescriptor{Name: name, Kind: operator.KeyedState, Key: key, Value: value})
+	}
 	for i := range v.states {
 		s := &v.states[i]
-		if err := w.Begin(operator.StateDescriptor{Name: s.name, Kind: operator.KeyedState, Key: key, Value: s.schema}); err != nil {
+		if err := begin(s.name, s.schema); err != nil {
 			return err
 		}
-		if err := v.pairs(w, i, s.encode, appendStoredValue); err != nil {
+		if err := v.pairs(p, i, s.encode, appendStoredValue); err != nil {
 			return err
 		}
 		if !s.expires {
 			continue
 		}
-		if err := w.Begin(operator.StateDescriptor{Name: expiryPrefix + s.name, Kind: operator.KeyedState, Key: key, Value: number}); err != nil {
+		if err := begin(expiryPrefix+s.name, number); err != nil {
 			return err
 		}
-		if err := v.pairs(w, i, s.encodeExpiry, appendStoredExpiry); err != nil {
+		if err := v.pairs(p, i, s.encodeExpiry, appendStoredExpiry); err != nil {
 			return err
 		}
 	}
 	for _, t := range v.timers {
-		if err := w.Begin(operator.StateDescriptor{Name: t.name, Kind: operator.KeyedState, Key: key, Value: number}); err != nil {
+		if err := begin(t.name, number); err != nil {
 			return err
 		}
-		if err := v.writeTimers(w, t.pages); err != nil {
+		if err := t.write(p, v.kt, v.r); err != nil {
 			return err
 		}
 	}
@@ -185,51 +197,32 @@ func (v *processorView[K]) Write(w operator.StateWriter) error {
 }
 
 // pairs writes a pair of every key for which value appends something of state i, or stored where the key is in the store.
-func (v *processorView[K]) pairs(w operator.StateWriter, i int, value func(dst []byte, slot int32) ([]byte, bool), stored func([]byte, storedState) []byte) error {
-	return writeGroups(w, v.r, func(p *pairWriter, group int) {
-		for k, slot := range v.keys.Cached(group) {
-			begin := len(p.block)
-			block, set := value(v.kt.EncodeValue(p.block, k), *slot)
-			if !set {
-				block = block[:begin]
-			}
-			p.block = block
-			p.added()
+func (v *processorView[K]) pairs(p *pairWriter, i int, value func(dst []byte, slot int32) ([]byte, bool), stored func([]byte, storedState) []byte) error {
+	return p.part(v.r, nil, v.keys, func(group int) {
+		each := v.keys.Each
+		if removals(p, v.keys, group, v.kt.EncodeValue) {
+			each = v.keys.EachChanged
 		}
-		for k, src := range v.keys.Stored(group) {
-			s, err := storedStateAt(src, i)
-			if err != nil {
-				p.failed(err)
-				return
+		each(group, func(k *K, slot *int32, src []byte) bool {
+			p.pair = v.kt.EncodeValue(p.pair[:0], k)
+			id, set := len(p.pair), false
+			if slot != nil {
+				p.pair, set = value(p.pair, *slot)
+			} else {
+				s, err := storedStateAt(src, i)
+				if err != nil {
+					p.failed(err)
+					return false
+				}
+				if set = s.set && !(v.states[i].expires && v.now >= s.expiry); set {
+					p.pair = stored(p.pair, s)
+				}
 			}
-			if s.set && !(v.states[i].expires && v.now >= s.expiry) {
-				p.block = stored(v.kt.EncodeValue(p.block, k), s)
-				p.added()
-			}
-		}
+			p.putOrRemove(id, set)
+			return p.err == nil
+		})
 		p.failed(v.keys.Err())
 	})
-}
-
-// writeTimers sorts the timers by key group.
-func (v *processorView[K]) writeTimers(w operator.StateWriter, pages [][]timer[K]) error {
-	blocks := make([][]byte, v.r.To-v.r.From)
-	for _, p := range pages {
-		for i := range p {
-			t := &p[i]
-			b := &blocks[operator.KeyGroup(t.hash, v.r.Max)-v.r.From]
-			*b = appendInt64(v.kt.EncodeValue(*b, &t.key), t.at)
-		}
-	}
-	for i, b := range blocks {
-		if len(b) == 0 {
-			continue
-		}
-		if err := w.Block(v.r.From+i, b); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func int64Schema() ([]byte, error) {

@@ -18,11 +18,11 @@ type sweeper[K comparable] struct {
 	at     int64 // when the next step is due; 0: never, there are no keys
 	began  int64 // when the walk did, while it goes on; else 0
 	cursor state.Cursor
-	stored int          // how many key groups of what isn't in memory have been looked through
-	dead   []deadKey[K] // of a step
+	stored int           // how many key groups of what isn't in memory have been looked through
+	swept  []sweptKey[K] // of a step: those of which something has expired
 }
 
-type deadKey[K comparable] struct {
+type sweptKey[K comparable] struct {
 	hash uint32
 	key  K
 	slot int32
@@ -75,18 +75,23 @@ func (p *processor[K, O]) sweepStep(now int64) (end bool) {
 func (p *processor[K, O]) walkStep(now int64) (end bool) {
 	s := &p.sweeper
 	end = p.keys.Walk(&s.cursor, sweepPlaces, func(hash uint32, k K, slot int32) {
+		live := p.ks.live[slot]
 		for _, st := range p.ks.states {
 			st.expire(slot, now)
 		}
-		if p.ks.live[slot] == 0 {
-			s.dead = append(s.dead, deadKey[K]{hash, k, slot})
+		if left := p.ks.live[slot]; left < live || left == 0 {
+			s.swept = append(s.swept, sweptKey[K]{hash, k, slot})
 		}
 	})
-	for _, d := range s.dead {
-		p.forget(d.hash, d.key, d.slot)
+	for _, k := range s.swept {
+		if p.ks.live[k.slot] == 0 {
+			p.forget(k.hash, k.key, k.slot)
+		} else {
+			p.keys.Find(k.hash, k.key) // notes the change
+		}
 	}
-	clear(s.dead)
-	s.dead = s.dead[:0]
+	clear(s.swept)
+	s.swept = s.swept[:0]
 	return end
 }
 

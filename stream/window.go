@@ -210,7 +210,7 @@ func (w Windowed[K, T]) Reduce(f func(a, b T) T) Stream[T] {
 }
 
 // Aggregate adds the records of a window to an accumulator A, whose zero value is the empty one, and makes the result of
-// it. add doesn't keep its pointer. A session window needs A to have a method Merge(*A).
+// it. add doesn't keep its pointer; out leaves the accumulator as it is. A session window needs A to have a method Merge(*A).
 func Aggregate[K comparable, T, A, O any](w Windowed[K, T], add func(*A, T), out func(Pane[K], *A) O) Stream[O] {
 	at := caller()
 	e := w.in.in.env.check(at, "Aggregate")

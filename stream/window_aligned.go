@@ -250,6 +250,7 @@ func (o *alignedWindow[K, T, A, O]) complete(w *paneTable[K, A], over bool) {
 	case !w.fired:
 		w.fired = true
 		o.fire(w, w.end-1, over || o.purge)
+		w.accs.Forget() // all pairs say that they haven't fired
 	case w.again != nil:
 		again := w.again
 		w.again = nil
@@ -285,7 +286,7 @@ func (o *alignedWindow[K, T, A, O]) recycle(w *paneTable[K, A]) {
 
 // fire emits the result of every key, and removes them where that is asked for.
 func (o *alignedWindow[K, T, A, O]) fire(w *paneTable[K, A], at int64, remove bool) {
-	walk := w.accs.All
+	walk := w.accs.PeekAll
 	if remove {
 		walk = w.accs.Drain
 	}

@@ -17,8 +17,20 @@ type frozenPane[K comparable, A any] struct {
 	accs       *state.Frozen[K, A]
 }
 
+// name is the window's as a part of the state.
+func (f *frozenPane[K, A]) name() []byte { return appendInt64(appendInt64(nil, f.start), f.end) }
+
 // Snapshot freezes the tables of the open windows.
 func (o *alignedWindow[K, T, A, O]) Snapshot(int64) (operator.StateSnapshot, error) {
+	return o.snapshot(increment{})
+}
+
+// SnapshotSince is Snapshot that writes what has changed since base. Each window is a part.
+func (o *alignedWindow[K, T, A, O]) SnapshotSince(checkpoint, base int64) (operator.StateSnapshot, error) {
+	return o.snapshot(increment{checkpoint, base})
+}
+
+func (o *alignedWindow[K, T, A, O]) snapshot(inc increment) (operator.StateSnapshot, error) {
 	if err := o.space.Err(); err != nil {
 		return nil, err
 	}
@@ -31,7 +43,7 @@ func (o *alignedWindow[K, T, A, O]) Snapshot(int64) (operator.StateSnapshot, err
 	}
 	panes := make([]frozenPane[K, A], len(open))
 	for i, w := range open {
-		panes[i] = frozenPane[K, A]{w.start, w.end, w.fired, maps.Clone(w.again), w.accs.Snapshot()}
+		panes[i] = frozenPane[K, A]{w.start, w.end, w.fired, maps.Clone(w.again), freezeTable(w.accs, inc)}
 	}
 	every, pairs, groups := o.every, o.pairs, o.groups
 	return &snapshotOf{
@@ -39,14 +51,14 @@ func (o *alignedWindow[K, T, A, O]) Snapshot(int64) (operator.StateSnapshot, err
 			if err := every.snapshot(w); err != nil {
 				return err
 			}
-			if err := pairs.begin(w); err != nil {
+			p, err := inc.writer(w)
+			if err == nil {
+				err = pairs.begin(w)
+			}
+			if err != nil {
 				return err
 			}
-			return writeGroups(w, groups, func(p *pairWriter, group int) {
-				for i := range panes {
-					panes[i].put(p, &pairs, group)
-				}
-			})
+			return writePanes(p, &pairs, groups, panes)
 		},
 		release: func() {
 			for i := range panes {
@@ -56,10 +68,28 @@ func (o *alignedWindow[K, T, A, O]) Snapshot(int64) (operator.StateSnapshot, err
 	}, nil
 }
 
+// writePanes writes the windows group by group, or as parts one after the other.
+func writePanes[K comparable, A any](p *pairWriter, c *pairCodec[K, paneState[A]], r state.Range, panes []frozenPane[K, A]) error {
+	if p.parts == nil {
+		return p.groups(r, func(group int) {
+			for i := range panes {
+				panes[i].put(p, c, group)
+			}
+		})
+	}
+	for i := range panes {
+		f := &panes[i]
+		if err := p.part(r, f.name(), f.accs, func(group int) { f.put(p, c, group) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // put writes what a window has of a key group.
 func (f *frozenPane[K, A]) put(p *pairWriter, c *pairCodec[K, paneState[A]], group int) {
 	s := paneState[A]{Start: f.start, End: f.end}
-	for k, a := range f.accs.Group(group) {
+	pairsOf(p, f.accs, group, c.key.EncodeValue, func(k *K, a *A) {
 		s.Fired = f.fired
 		if len(f.again) != 0 && s.Fired {
 			_, due := f.again[*k]
@@ -67,8 +97,7 @@ func (f *frozenPane[K, A]) put(p *pairWriter, c *pairCodec[K, paneState[A]], gro
 		}
 		s.Acc = *a
 		putPair(p, c, k, &s)
-	}
-	p.failed(f.accs.Err())
+	})
 }
 
 // Restore opens the windows that were open. The watermark starts from the beginning, so a key that has fired does it again

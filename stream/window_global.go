@@ -229,7 +229,11 @@ func (o *globalWindow[K, T, A, O]) ProcessingTime(now int64) error {
 
 // early fires all windows that have records.
 func (o *globalWindow[K, T, A, O]) early(t int64) {
-	o.windows.All(func(_ uint32, k *K, p *globalPane[T, A]) bool {
+	walk := o.windows.All
+	if !o.evict && !o.spec.purge {
+		walk = o.windows.PeekAll // nothing changes
+	}
+	walk(func(_ uint32, k *K, p *globalPane[T, A]) bool {
 		if p.started || len(p.live()) != 0 {
 			o.fire(p, *k, t)
 		}
@@ -278,11 +282,20 @@ func globalFormat[K comparable, T, A any](c pairCodec[K, globalPaneState[T, A]])
 
 // Snapshot freezes the windows of all keys.
 func (o *globalWindow[K, T, A, O]) Snapshot(int64) (operator.StateSnapshot, error) {
+	return o.snapshot(increment{})
+}
+
+// SnapshotSince is Snapshot that writes what has changed since base.
+func (o *globalWindow[K, T, A, O]) SnapshotSince(checkpoint, base int64) (operator.StateSnapshot, error) {
+	return o.snapshot(increment{checkpoint, base})
+}
+
+func (o *globalWindow[K, T, A, O]) snapshot(inc increment) (operator.StateSnapshot, error) {
 	if err := o.space.Err(); err != nil {
 		return nil, err
 	}
 	var s globalPaneState[T, A]
-	return tableSnapshot(o.pairs, o.groups, o.windows, o.every, func(p *globalPane[T, A], put func(*globalPaneState[T, A])) {
+	return tableSnapshot(inc, o.pairs, o.groups, o.windows, o.every, func(p *globalPane[T, A], put func(*globalPaneState[T, A])) {
 		s.save(p)
 		put(&s)
 	}), nil

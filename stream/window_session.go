@@ -216,7 +216,7 @@ func (o *sessionWindow[K, T, A, O]) advance(t int64) {
 
 // early fires the sessions that have not fired.
 func (o *sessionWindow[K, T, A, O]) early() {
-	o.keys.All(func(_ uint32, k *K, list *[]session1[A]) bool {
+	o.keys.PeekAll(func(_ uint32, k *K, list *[]session1[A]) bool {
 		for i := range *list {
 			if s := &(*list)[i]; !s.fired {
 				o.fire(s, *k)
@@ -298,11 +298,20 @@ func sessionFormat[K comparable, A any](kt *codec.Key[K]) (f state.Format[K, []s
 
 // Snapshot freezes the sessions; their timers follow from them.
 func (o *sessionWindow[K, T, A, O]) Snapshot(int64) (operator.StateSnapshot, error) {
+	return o.snapshot(increment{})
+}
+
+// SnapshotSince is Snapshot that writes what has changed since base, with all sessions of a key that has a change.
+func (o *sessionWindow[K, T, A, O]) SnapshotSince(checkpoint, base int64) (operator.StateSnapshot, error) {
+	return o.snapshot(increment{checkpoint, base})
+}
+
+func (o *sessionWindow[K, T, A, O]) snapshot(inc increment) (operator.StateSnapshot, error) {
 	if err := o.space.Err(); err != nil {
 		return nil, err
 	}
 	var p paneState[A]
-	return tableSnapshot(o.pairs, o.groups, o.keys, o.every, func(list *[]session1[A], put func(*paneState[A])) {
+	return tableSnapshot(inc, o.pairs, o.groups, o.keys, o.every, func(list *[]session1[A], put func(*paneState[A])) {
 		for i := range *list {
 			s := &(*list)[i]
 			p = paneState[A]{Start: s.start, End: s.end, Fired: s.fired, Acc: s.acc}

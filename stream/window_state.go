@@ -40,24 +40,38 @@ type timedState[T any] struct {
 }
 
 // tableSnapshot is the snapshot of an operator whose state is one table. save calls put with what is written of a value,
-// once or more often.
-func tableSnapshot[K comparable, V, S any](c pairCodec[K, S], r state.Range, t *state.Table[K, V], every everyTrigger, save func(v *V, put func(*S))) operator.StateSnapshot {
-	frozen := t.Snapshot()
+// not at all, once or more often.
+func tableSnapshot[K comparable, V, S any](inc increment, c pairCodec[K, S], r state.Range, t *state.Table[K, V], every everyTrigger, save func(v *V, put func(*S))) operator.StateSnapshot {
+	frozen := freezeTable(t, inc)
 	return &snapshotOf{release: frozen.Release, write: func(w operator.StateWriter) error {
 		if err := every.snapshot(w); err != nil {
 			return err
 		}
-		if err := c.begin(w); err != nil {
+		p, err := inc.writer(w)
+		if err == nil {
+			err = c.begin(w)
+		}
+		if err != nil {
 			return err
 		}
-		return writeGroups(w, r, func(p *pairWriter, group int) {
-			var key *K
-			put := func(s *S) { putPair(p, &c, key, s) }
-			for k, v := range frozen.Group(group) {
-				key = k
-				save(v, put)
+		var key *K
+		id, there := 0, false
+		put := func(s *S) {
+			p.pair = c.key.EncodeValue(p.pair, key)
+			if !there {
+				id, there = len(p.pair), true
 			}
-			p.failed(frozen.Err())
+			p.pair = c.val.EncodeValue(p.pair, s)
+		}
+		return p.part(r, nil, frozen, func(group int) {
+			pairsOf(p, frozen, group, c.key.EncodeValue, func(k *K, v *V) {
+				p.pair, key, there = p.pair[:0], k, false
+				if save(v, put); !there {
+					p.pair = c.key.EncodeValue(p.pair, k)
+					id = len(p.pair)
+				}
+				p.putOrRemove(id, there)
+			})
 		})
 	}}
 }

@@ -2825,6 +2825,8 @@ type CheckpointOptions struct {
 	Stop             bool                   `protobuf:"varint,6,opt,name=stop,proto3" json:"stop,omitempty"`                                                   // stop with savepoint: sources emit nothing after the barrier and end once it completed
 	TimestampMs      int64                  `protobuf:"varint,7,opt,name=timestamp_ms,json=timestampMs,proto3" json:"timestamp_ms,omitempty"`                  // when it was triggered
 	InlineThreshold  int64                  `protobuf:"varint,8,opt,name=inline_threshold,json=inlineThreshold,proto3" json:"inline_threshold,omitempty"`      // state of a task below this many bytes travels in the acknowledgement
+	Incremental      bool                   `protobuf:"varint,9,opt,name=incremental,proto3" json:"incremental,omitempty"`                                     // keyed state may be what changed since base; its files go to the job's shared directory
+	Base             int64                  `protobuf:"varint,10,opt,name=base,proto3" json:"base,omitempty"`                                                  // a complete checkpoint that is kept until this one has ended; 0: there is none
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -2911,6 +2913,20 @@ func (x *CheckpointOptions) GetTimestampMs() int64 {
 func (x *CheckpointOptions) GetInlineThreshold() int64 {
 	if x != nil {
 		return x.InlineThreshold
+	}
+	return 0
+}
+
+func (x *CheckpointOptions) GetIncremental() bool {
+	if x != nil {
+		return x.Incremental
+	}
+	return false
+}
+
+func (x *CheckpointOptions) GetBase() int64 {
+	if x != nil {
+		return x.Base
 	}
 	return 0
 }
@@ -3380,8 +3396,9 @@ func (x *CheckpointDecline) GetFailure() *Failure {
 type TaskState struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Operators     []*OperatorState       `protobuf:"bytes,1,rep,name=operators,proto3" json:"operators,omitempty"`
-	Files         []string               `protobuf:"bytes,2,rep,name=files,proto3" json:"files,omitempty"`  // URIs; what the blocks index
-	Bytes         int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"` // size of all blocks
+	Files         []string               `protobuf:"bytes,2,rep,name=files,proto3" json:"files,omitempty"`      // URIs; what the blocks index
+	Bytes         int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`     // size of all blocks
+	Written       int64                  `protobuf:"varint,5,opt,name=written,proto3" json:"written,omitempty"` // of it, what this checkpoint has written
 	Channels      []*ChannelState        `protobuf:"bytes,4,rep,name=channels,proto3" json:"channels,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3434,6 +3451,13 @@ func (x *TaskState) GetFiles() []string {
 func (x *TaskState) GetBytes() int64 {
 	if x != nil {
 		return x.Bytes
+	}
+	return 0
+}
+
+func (x *TaskState) GetWritten() int64 {
+	if x != nil {
+		return x.Written
 	}
 	return 0
 }
@@ -3581,6 +3605,9 @@ type StateBlock struct {
 	Offset        int64                  `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
 	Length        int64                  `protobuf:"varint,4,opt,name=length,proto3" json:"length,omitempty"`
 	Data          []byte                 `protobuf:"bytes,5,opt,name=data,proto3" json:"data,omitempty"`
+	Entries       bool                   `protobuf:"varint,6,opt,name=entries,proto3" json:"entries,omitempty"` // operator.Entry after operator.Entry instead of pairs
+	Part          []byte                 `protobuf:"bytes,7,opt,name=part,proto3" json:"part,omitempty"`        // of the state, see operator.ChangeWriter
+	Changes       bool                   `protobuf:"varint,8,opt,name=changes,proto3" json:"changes,omitempty"` // its entries replace those of earlier blocks of the group and part; without it they are added
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3648,6 +3675,27 @@ func (x *StateBlock) GetData() []byte {
 		return x.Data
 	}
 	return nil
+}
+
+func (x *StateBlock) GetEntries() bool {
+	if x != nil {
+		return x.Entries
+	}
+	return false
+}
+
+func (x *StateBlock) GetPart() []byte {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+func (x *StateBlock) GetChanges() bool {
+	if x != nil {
+		return x.Changes
+	}
+	return false
 }
 
 // ChannelState holds the records that a barrier has overtaken on one channel, as encoded batches.
@@ -3988,7 +4036,7 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\vstderr_tail\x18\x03 \x01(\tR\n" +
 	"stderrTail\x12\x1a\n" +
 	"\bexpected\x18\x04 \x01(\bR\bexpected\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x93\x02\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\xc9\x02\n" +
 	"\x11CheckpointOptions\x12\x1c\n" +
 	"\tdirectory\x18\x01 \x01(\tR\tdirectory\x12\x1c\n" +
 	"\tsavepoint\x18\x02 \x01(\bR\tsavepoint\x12\x1c\n" +
@@ -3997,7 +4045,10 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\x05drain\x18\x05 \x01(\bR\x05drain\x12\x12\n" +
 	"\x04stop\x18\x06 \x01(\bR\x04stop\x12!\n" +
 	"\ftimestamp_ms\x18\a \x01(\x03R\vtimestampMs\x12)\n" +
-	"\x10inline_threshold\x18\b \x01(\x03R\x0finlineThreshold\"\x9d\x01\n" +
+	"\x10inline_threshold\x18\b \x01(\x03R\x0finlineThreshold\x12 \n" +
+	"\vincremental\x18\t \x01(\bR\vincremental\x12\x12\n" +
+	"\x04base\x18\n" +
+	" \x01(\x03R\x04base\"\x9d\x01\n" +
 	"\x11TriggerCheckpoint\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\x03R\n" +
@@ -4043,11 +4094,12 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\x02 \x01(\x03R\n" +
 	"checkpoint\x12,\n" +
-	"\afailure\x18\x03 \x01(\v2\x12.weft.link.FailureR\afailure\"\xa4\x01\n" +
+	"\afailure\x18\x03 \x01(\v2\x12.weft.link.FailureR\afailure\"\xbe\x01\n" +
 	"\tTaskState\x126\n" +
 	"\toperators\x18\x01 \x03(\v2\x18.weft.link.OperatorStateR\toperators\x12\x14\n" +
 	"\x05files\x18\x02 \x03(\tR\x05files\x12\x14\n" +
-	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x123\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12\x18\n" +
+	"\awritten\x18\x05 \x01(\x03R\awritten\x123\n" +
 	"\bchannels\x18\x04 \x03(\v2\x17.weft.link.ChannelStateR\bchannels\"Z\n" +
 	"\rOperatorState\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\fR\boperator\x12-\n" +
@@ -4059,14 +4111,17 @@ const file_link_linkpb_link_proto_rawDesc = "" +
 	"\n" +
 	"key_schema\x18\x03 \x01(\fR\tkeySchema\x12!\n" +
 	"\fvalue_schema\x18\x04 \x01(\fR\vvalueSchema\x12-\n" +
-	"\x06blocks\x18\x05 \x03(\v2\x15.weft.link.StateBlockR\x06blocks\"z\n" +
+	"\x06blocks\x18\x05 \x03(\v2\x15.weft.link.StateBlockR\x06blocks\"\xc2\x01\n" +
 	"\n" +
 	"StateBlock\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\x05R\x05group\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\x05R\x04file\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12\x16\n" +
 	"\x06length\x18\x04 \x01(\x03R\x06length\x12\x12\n" +
-	"\x04data\x18\x05 \x01(\fR\x04data\"\xaf\x02\n" +
+	"\x04data\x18\x05 \x01(\fR\x04data\x12\x18\n" +
+	"\aentries\x18\x06 \x01(\bR\aentries\x12\x12\n" +
+	"\x04part\x18\a \x01(\fR\x04part\x12\x18\n" +
+	"\achanges\x18\b \x01(\bR\achanges\"\xaf\x02\n" +
 	"\fChannelState\x12\x12\n" +
 	"\x04edge\x18\x01 \x01(\x05R\x04edge\x12\x1a\n" +
 	"\bproducer\x18\x02 \x01(\x05R\bproducer\x12\x1a\n" +

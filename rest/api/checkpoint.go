@@ -18,7 +18,8 @@ type StopRequest struct {
 
 // CheckpointRequest is the body of POST /jobs/:jobid/checkpoints.
 type CheckpointRequest struct {
-	// Type is CONFIGURED, FULL or INCREMENTAL; every checkpoint is a full one.
+	// Type is CONFIGURED, FULL or INCREMENTAL; it makes no difference: execution.checkpointing.incremental
+	// says what checkpoints are, and savepoints are always full.
 	Type      string `json:"checkpointType,omitempty"`
 	TriggerID string `json:"triggerId,omitempty"`
 }

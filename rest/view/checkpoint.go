@@ -15,9 +15,9 @@ func Checkpoints(s *checkpoint.Stats) api.Checkpoints {
 	if r := s.Restored; r != nil {
 		out.Latest.Restored = &api.RestoredCheckpoint{ID: r.ID, Time: r.Time, IsSavepoint: r.Savepoint, Path: r.Path}
 	}
-	size := func(r *checkpoint.Record) int64 { return r.StateSize }
-	out.Summary = api.CheckpointSummary{CheckpointedSize: summary(s, size), StateSize: summary(s, size),
-		Duration: summary(s, duration), Processed: summary(s, func(r *checkpoint.Record) int64 { return r.Processed }),
+	out.Summary = api.CheckpointSummary{CheckpointedSize: summary(s, func(r *checkpoint.Record) int64 { return r.Written }),
+		StateSize: summary(s, func(r *checkpoint.Record) int64 { return r.StateSize }),
+		Duration:  summary(s, duration), Processed: summary(s, func(r *checkpoint.Record) int64 { return r.Processed }),
 		Persisted: summary(s, func(r *checkpoint.Record) int64 { return r.Persisted })}
 	return out
 }
@@ -53,7 +53,7 @@ func checkpointOf(r *checkpoint.Record) *api.Checkpoint {
 		return nil
 	}
 	c := &api.Checkpoint{ID: r.ID, Status: string(r.Status), IsSavepoint: r.Savepoint, Trigger: r.Trigger, LatestAck: orNever(r.LatestAck),
-		CheckpointedSize: r.StateSize, StateSize: r.StateSize, Duration: duration(r), Processed: r.Processed, Persisted: r.Persisted,
+		CheckpointedSize: r.Written, StateSize: r.StateSize, Duration: duration(r), Processed: r.Processed, Persisted: r.Persisted,
 		Subtasks: r.Tasks, Acknowledged: r.Acknowledged, Type: "CHECKPOINT", Tasks: map[string]api.CheckpointTask{}}
 	switch {
 	case r.Savepoint:

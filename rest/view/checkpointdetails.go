@@ -72,7 +72,7 @@ func checkpointTask(r *checkpoint.Record, v *checkpoint.VertexRecord) api.Checkp
 		out.Acknowledged++
 		out.LatestAck = max(out.LatestAck, s.Acknowledged)
 		out.Duration = max(out.Duration, subtaskDuration(r, s))
-		out.CheckpointedSize += s.StateSize
+		out.CheckpointedSize += s.Written
 		out.StateSize += s.StateSize
 		out.Processed += s.Processed
 		out.Persisted += s.Persisted
@@ -89,10 +89,10 @@ func checkpointVertex(r *checkpoint.Record, v *checkpoint.VertexRecord) api.Chec
 	sum := func(figure func(s *checkpoint.SubtaskRecord) int64) api.Summary {
 		return summaryOf(v.Summarize(figure))
 	}
-	size := sum(func(s *checkpoint.SubtaskRecord) int64 { return s.StateSize })
 	out := api.CheckpointVertex{CheckpointTask: checkpointTask(r, v), Details: make([]api.CheckpointSubtask, 0, len(v.Subtasks)),
-		Summary: api.CheckpointVertexSummary{CheckpointedSize: size, StateSize: size,
-			Duration: sum(func(s *checkpoint.SubtaskRecord) int64 { return subtaskDuration(r, s) }),
+		Summary: api.CheckpointVertexSummary{CheckpointedSize: sum(func(s *checkpoint.SubtaskRecord) int64 { return s.Written }),
+			StateSize: sum(func(s *checkpoint.SubtaskRecord) int64 { return s.StateSize }),
+			Duration:  sum(func(s *checkpoint.SubtaskRecord) int64 { return subtaskDuration(r, s) }),
 			Checkpoint: api.CheckpointPhases{Sync: sum(func(s *checkpoint.SubtaskRecord) int64 { return s.Sync }),
 				Async: sum(func(s *checkpoint.SubtaskRecord) int64 { return s.Async })},
 			Alignment: api.AlignmentsSummary{Processed: sum(func(s *checkpoint.SubtaskRecord) int64 { return s.Processed }),
@@ -110,7 +110,7 @@ func checkpointSubtask(r *checkpoint.Record, s *checkpoint.SubtaskRecord) api.Ch
 		return api.CheckpointSubtask{Class: "pending", Index: s.Index, Status: "pending_or_failed"}
 	}
 	return api.CheckpointSubtask{Class: "completed", Index: s.Index, Status: "completed", CompletedSubtask: &api.CompletedSubtask{
-		Ack: s.Acknowledged, Duration: subtaskDuration(r, s), CheckpointedSize: s.StateSize, StateSize: s.StateSize,
+		Ack: s.Acknowledged, Duration: subtaskDuration(r, s), CheckpointedSize: s.Written, StateSize: s.StateSize,
 		Checkpoint: api.SubtaskPhases{Sync: s.Sync, Async: s.Async},
 		Alignment:  api.Alignment{Processed: s.Processed, Persisted: s.Persisted, Duration: s.Alignment},
 		StartDelay: s.StartDelay, Unaligned: s.Unaligned}}

@@ -52,6 +52,9 @@ type Commit struct {
 type Discard struct {
 	Directories []string
 	Files       []string
+	// Shared are files that this JobMaster's checkpoints haven't made: they go when no completed checkpoint beside them needs
+	// them, once the directories are removed.
+	Shared []string
 	// Directory: the files came too late for their checkpoint, whose directory goes with the last of them.
 	Directory bool
 }
@@ -66,6 +69,9 @@ type Clean struct {
 	// Directories of completed checkpoints that go. Aborted are those of savepoints that were given up; they go unless a
 	// checkpoint that is kept needs a file of theirs.
 	Directories, Aborted []string
+	// Shared are files of Directories that are outside of the job's own directory, or were there before: they go unless a
+	// completed checkpoint beside them needs them.
+	Shared []string
 	// Keep are the directories of completed checkpoints that stay, with all that they refer to.
 	Keep []string
 }
@@ -111,10 +117,20 @@ func (a Notify) String() string {
 	}
 	return fmt.Sprintf("notify %d aborted", a.ID)
 }
-func (a Commit) String() string  { return fmt.Sprintf("commit %d: %d operators", a.ID, len(a.Commits)) }
-func (a Discard) String() string { return fmt.Sprintf("discard %q %q", a.Directories, a.Files) }
+func (a Commit) String() string { return fmt.Sprintf("commit %d: %d operators", a.ID, len(a.Commits)) }
+func (a Discard) String() string {
+	s := fmt.Sprintf("discard %q %q", a.Directories, a.Files)
+	if len(a.Shared) > 0 {
+		s += fmt.Sprintf(", unless needed %q", a.Shared)
+	}
+	return s
+}
 func (a Clean) String() string {
-	return fmt.Sprintf("clean %q: discard %q %q, keep %q", a.Base, a.Directories, a.Aborted, a.Keep)
+	s := fmt.Sprintf("clean %q: discard %q %q, keep %q", a.Base, a.Directories, a.Aborted, a.Keep)
+	if len(a.Shared) > 0 {
+		s += fmt.Sprintf(", unless needed %q", a.Shared)
+	}
+	return s
 }
 func (a Answer) String() string {
 	if a.Err != nil {

@@ -37,13 +37,17 @@ func (s *Storage) Discard(ctx context.Context, dir string) error {
 	}
 }
 
-// Dispose removes the savepoint or checkpoint at location, which must be one.
+// Dispose removes the savepoint or checkpoint at location, which must be one, and the files that it shares with others of its
+// job, unless one of those is there and needs them.
 func (s *Storage) Dispose(ctx context.Context, location string) error {
 	md, err := s.Load(ctx, location)
 	if err != nil {
 		return err
 	}
-	return s.Discard(ctx, md.GetDirectory())
+	if err := s.Discard(ctx, md.GetDirectory()); err != nil {
+		return err
+	}
+	return s.RemoveShared(ctx, Outside(md))
 }
 
 // RemoveFiles removes files of a checkpoint that never became complete. It goes on after an error and returns the first.
@@ -93,6 +97,9 @@ func (s *Storage) Clean(ctx context.Context, c Clean) error {
 		if err := s.Discard(ctx, dir); err != nil {
 			errs = append(errs, err)
 		}
+	}
+	if err := s.RemoveShared(ctx, c.Shared); err != nil {
+		errs = append(errs, err)
 	}
 	j := &jobFiles{s: s, Clean: c, used: map[string]bool{}}
 	if err := j.clean(ctx); err != nil {

@@ -62,7 +62,11 @@ func (c *Coordinator) store(now int64, p *pending) {
 	}
 	p.commits = c.fresh(commits)
 	md.Commits = c.withOwed(p.commits)
-	p.metadata = md
+	p.metadata, p.needs = md, Outside(md)
+	c.shared.note(p.needs)
+	if !p.savepoint() { // which will have copies of its own
+		md.Shared = p.needs
+	}
 	p.record.StateSize = bytesOf(md)
 	pointer := &checkpointpb.Pointer{Path: md.GetDirectory(), Checkpoint: p.id, Next: c.next, Older: c.retained()}
 	if md.GetDirectory() == "" {
@@ -157,6 +161,7 @@ func (c *Coordinator) Stored(now int64, id int64, pointer *checkpointpb.Pointer,
 	c.failures, c.lastEnd = 0, now
 	superseded := c.superseded(pointer)
 	c.latest, c.pointer = p.metadata, pointer
+	c.shared.completed(p)
 	for _, o := range p.commits {
 		for _, what := range o.GetCommittables() {
 			c.committed[string(o.GetOperator())+string(what)] = id
@@ -177,9 +182,7 @@ func (c *Coordinator) Stored(now int64, id int64, pointer *checkpointpb.Pointer,
 	c.owed = append(c.owed, owed{id: id, commits: p.commits})
 	c.emit(Commit{ID: id, Commits: p.commits})
 	c.emit(Notify{ID: id, Complete: true})
-	if len(superseded) > 0 {
-		c.emit(Discard{Directories: superseded})
-	}
+	c.sweep(Discard{Directories: superseded})
 	if p.request != nil {
 		c.emit(Answer{Request: p.request.ID, ID: id, Path: p.metadata.GetDirectory()})
 	}
@@ -218,6 +221,7 @@ func (c *Coordinator) StartFrom(md *checkpointpb.Metadata, claim bool) {
 	c.initial = md.GetDirectory()
 	if claim && c.pointer == nil {
 		c.claimed = &checkpointpb.Retained{Path: md.GetDirectory(), Checkpoint: md.GetCheckpoint()}
+		c.Needs(md.GetDirectory(), Outside(md))
 	}
 }
 
@@ -287,6 +291,7 @@ func (c *Coordinator) Ended(now int64, status linkpb.JobStatus) (clean Clean, ok
 		}
 	}
 	clean.Keep = slices.DeleteFunc(clean.Keep, func(dir string) bool { return slices.Contains(clean.Directories, dir) })
+	clean.Shared = c.disowned(clean.Keep)
 	return clean, clean.Base != "" || len(clean.Directories)+len(clean.Aborted) > 0
 }
 

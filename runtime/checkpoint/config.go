@@ -29,6 +29,8 @@ type Config struct {
 	// Directory of checkpoints and SavepointDirectory of savepoints; "": none. PerJob: a job has one of its own below.
 	Directory, SavepointDirectory string
 	PerJob                        bool
+	// Incremental: a checkpoint holds only what changed since the last one, where operators can tell. Only with Directory.
+	Incremental bool
 	// InlineThreshold: state of a task below this many bytes goes into the metadata.
 	InlineThreshold int64
 	// History is how many are remembered for REST.
@@ -63,6 +65,7 @@ func ConfigOf(c conf.Configuration) Config {
 	if conf.Get(c, conf.ExecutionCheckpointingStorage) == "jobmanager" {
 		cfg.Directory = ""
 	}
+	cfg.Incremental = cfg.Directory != "" && conf.Get(c, conf.ExecutionCheckpointingIncremental)
 	if cfg.MinPause > 0 {
 		cfg.MaxConcurrent = 1 // as in Flink
 	}

@@ -65,6 +65,7 @@ type Coordinator struct {
 	claimed   *checkpointpb.Retained // the same if it is the job's own, until there is a newer one
 	left      []string               // directories of savepoints that were given up, with states of ended tasks in them
 	broken    string                 // why there can be no more checkpoints of this run
+	shared    sharedFiles
 	stats     Stats
 	actions   []Action
 }
@@ -115,6 +116,8 @@ type pending struct {
 	record       *Record
 	metadata     *checkpointpb.Metadata
 	commits      []*linkpb.OperatorCommit
+	base         *base    // what it builds on; nil for nothing
+	needs        []string // of what is stored, the files outside of its directory
 }
 
 func (p *pending) savepoint() bool { return p.options.GetSavepoint() }
@@ -130,6 +133,7 @@ func New(cfg Config, g *graph.JobGraph, run string, pointer *checkpointpb.Pointe
 	c.stats.Config = cfg
 	if pointer != nil {
 		c.pointer, c.latest, c.next = pointer, md, max(pointer.GetNext(), pointer.GetCheckpoint()+1)
+		c.Needs(pointer.GetPath(), Outside(md))
 	}
 	return c
 }
@@ -152,6 +156,7 @@ func (c *Coordinator) Latest() *checkpointpb.Metadata { return c.latest }
 // Restored notes that the job starts from a checkpoint.
 func (c *Coordinator) Restored(now int64, md *checkpointpb.Metadata) {
 	c.RegionRestored(now, md)
+	c.shared.base = nil // no task has taken it
 	c.owed = []owed{{id: c.restoredID(md), commits: md.GetCommits()}}
 }
 
@@ -327,6 +332,7 @@ func (c *Coordinator) begin(now int64, r *Request) {
 	}
 	if !p.options.GetSavepoint() && c.cfg.Directory != "" {
 		dir = CheckpointDirectory(c.cfg.Directory, c.cfg.PerJob, c.g.ID(), p.id, c.run)
+		p.options.Incremental = c.cfg.Incremental
 	}
 	p.record = &Record{ID: p.id, Status: InProgress, Savepoint: p.savepoint(), Trigger: now, Tasks: len(c.tasks), Path: dir}
 	c.stats.Counts.Total++
@@ -416,6 +422,9 @@ func (c *Coordinator) CoordinatorsSnapshot(now int64, m *linkpb.CoordinatorSnaps
 
 func (c *Coordinator) triggerTasks(now int64, p *pending) {
 	p.phase = acknowledging
+	if p.options.GetIncremental() && c.shared.base != nil {
+		p.base, p.options.Base = c.shared.base, c.shared.base.id
+	}
 	a := TriggerTasks{ID: p.id, Options: p.options}
 	for _, t := range c.tasks {
 		if t.Source && !t.finished {
@@ -430,20 +439,22 @@ func (c *Coordinator) triggerTasks(now int64, p *pending) {
 func (c *Coordinator) Acknowledged(now int64, a *linkpb.CheckpointAck) {
 	p, t := c.find(a.GetCheckpoint()), c.byKey[keyOf(a.GetId())]
 	if p == nil || p.phase != acknowledging || t == nil || t.ID.GetAttempt() != a.GetId().GetAttempt() {
-		if files := a.GetState().GetFiles(); len(files) > 0 && !(p != nil && p.phase >= storable) {
-			c.emit(Discard{Files: files, Directory: p == nil})
+		if p == nil || p.phase < storable {
+			c.late(a.GetState().GetFiles(), p == nil)
 		}
 		return
 	}
 	p.acks[keyOf(a.GetId())] = a
+	c.shared.note(outsideOf(p.options.GetDirectory(), a.GetState()))
 	r := p.record
 	r.LatestAck = now
 	r.StateSize += a.GetState().GetBytes()
+	r.Written += a.GetState().GetWritten()
 	r.Processed += a.GetProcessedBytes()
 	r.Persisted += a.GetPersistedBytes()
 	r.Unaligned = r.Unaligned || a.GetUnaligned()
 	r.Acknowledged++
-	c.recordTask(r, t, SubtaskRecord{Index: int(a.GetId().GetSubtask()), Acknowledged: now, StateSize: a.GetState().GetBytes(),
+	c.recordTask(r, t, SubtaskRecord{Index: int(a.GetId().GetSubtask()), Acknowledged: now, StateSize: a.GetState().GetBytes(), Written: a.GetState().GetWritten(),
 		StartDelay: a.GetStartDelayMs(), Alignment: a.GetAlignmentMs(), Sync: a.GetSyncMs(), Async: a.GetAsyncMs(),
 		Processed: a.GetProcessedBytes(), Persisted: a.GetPersistedBytes(), Unaligned: a.GetUnaligned()})
 	c.check(now, p)
@@ -542,6 +553,7 @@ func (c *Coordinator) abort(now int64, p *pending, reason string, counts bool) {
 	default:
 		c.emit(Discard{Directories: []string{dir}})
 	}
+	c.sweep(Discard{})
 	if p.request != nil {
 		if p.options.GetStop() {
 			c.stopping = false

@@ -163,19 +163,18 @@ func (s *Storage) entriesOf(ctx context.Context, t *linkpb.TaskState, subtask in
 			}
 			last = operator.StateKind(n.GetKind()) == operator.BroadcastState
 			key, value, err := schemas(n)
-			for _, b := range n.GetBlocks() {
-				var data []byte
-				if err == nil {
-					data, err = r.Block(b)
-				}
+			if err != nil {
+				return false, last, err
+			}
+			for b, err := range r.pairs(n) {
 				if err == nil {
 					err = ctx.Err()
 				}
-				if err == nil {
-					more, err = split(data, key, value, Entry{Subtask: subtask, Group: int(b.GetGroup())}, yield)
-				}
 				if err != nil {
-					return false, last, fmt.Errorf("key group %d: %w", b.GetGroup(), err)
+					return false, last, err
+				}
+				if more, err = split(b.Data, key, value, Entry{Subtask: subtask, Group: b.Group}, yield); err != nil {
+					return false, last, fmt.Errorf("key group %d: %w", b.Group, err)
 				}
 				if !more {
 					return false, last, nil

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -29,9 +30,10 @@ import (
 // The directory is the job's on this TaskManager, which removes it when nothing of the job is left there; it outlives the
 // task host, so that the next one finds the copies. Safe for concurrent use; a nil *LocalCopies keeps nothing.
 type LocalCopies struct {
-	dir string
-	log *slog.Logger
-	mu  sync.Mutex // held while copies are removed
+	dir   string
+	log   *slog.Logger
+	mu    sync.Mutex                // held while copies are removed
+	needs map[int64]map[string]bool // by checkpoint: names of files of earlier ones that it needs, too; guarded by mu
 }
 
 // NewLocalCopies keeps copies below dir, which is made when it is needed.
@@ -161,18 +163,63 @@ type localFile struct {
 
 func (l *localFile) Close() error { return l.f.Close() }
 
-// Completed removes the copies of the checkpoints before id, which is complete.
-func (l *LocalCopies) Completed(id int64) { l.remove(func(n int64) bool { return n < id }) }
-
-// Aborted removes the copies of checkpoint id. What is still being written of it goes with a later checkpoint.
-func (l *LocalCopies) Aborted(id int64) { l.remove(func(n int64) bool { return n == id }) }
-
-func (l *LocalCopies) remove(which func(id int64) bool) {
+// Needs says that a subtask's state in checkpoint id is in these files. Those that were written for earlier checkpoints are
+// kept until one is complete that doesn't need them.
+func (l *LocalCopies) Needs(id int64, uris []string) {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.needs == nil {
+		l.needs = map[int64]map[string]bool{}
+	}
+	if l.needs[id] == nil {
+		l.needs[id] = map[string]bool{}
+	}
+	for _, uri := range uris {
+		l.needs[id][path.Base(uri)] = true
+	}
+}
+
+// Completed removes the copies of the checkpoints before id, which is complete. Those stay that it needs, or a later one; a
+// savepoint needs none, and the next checkpoint builds on what the last one needed.
+func (l *LocalCopies) Completed(id int64) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last := int64(-1)
+	for n := range l.needs {
+		if n <= id {
+			last = max(last, n)
+		}
+	}
+	keep := map[string]bool{}
+	for n, names := range l.needs {
+		if n < last {
+			delete(l.needs, n)
+			continue
+		}
+		maps.Copy(keep, names)
+	}
+	l.remove(func(n int64) bool { return n < id }, keep)
+}
+
+// Aborted removes the copies of checkpoint id. What is still being written of it goes with a later checkpoint.
+func (l *LocalCopies) Aborted(id int64) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.needs, id)
+	l.remove(func(n int64) bool { return n == id }, nil)
+}
+
+// remove removes the copies of checkpoints, but for those of these names.
+func (l *LocalCopies) remove(which func(id int64) bool, keep map[string]bool) {
 	entries, err := os.ReadDir(l.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
@@ -181,10 +228,33 @@ func (l *LocalCopies) remove(which func(id int64) bool) {
 		number, isCopies := strings.CutPrefix(e.Name(), checkpointPrefix)
 		id, perr := strconv.ParseInt(number, 10, 64)
 		if isCopies && perr == nil && which(id) {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(l.dir, e.Name())))
+			err = errors.Join(err, removeBut(filepath.Join(l.dir, e.Name()), keep))
 		}
 	}
 	if err != nil {
 		l.log.Warn("local copies of state left behind", "error", err)
 	}
+}
+
+// removeBut removes a directory of copies, or those in it that aren't of these names.
+func removeBut(dir string, keep map[string]bool) error {
+	if len(keep) == 0 {
+		return os.RemoveAll(dir)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	left := 0
+	for _, f := range files {
+		if keep[f.Name()] {
+			left++
+			continue
+		}
+		err = errors.Join(err, os.Remove(filepath.Join(dir, f.Name())))
+	}
+	if left > 0 || err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
 }

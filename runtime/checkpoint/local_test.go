@@ -126,3 +126,43 @@ func TestLocalCopiesGoWithTheirCheckpoint(t *testing.T) {
 		t.Errorf("at last: %s", got)
 	}
 }
+
+// TestLocalCopiesOfSharedFiles: the copies of earlier checkpoints' files stay that the completed one needs, or a later one may.
+func TestLocalCopiesOfSharedFiles(t *testing.T) {
+	dir := t.TempDir()
+	l := NewLocalCopies(dir, slog.New(slog.DiscardHandler))
+	taken := func(id int64, own string, needs ...string) {
+		copied(l, id, "hdfs://nn/c/shared/"+own, own+own)
+		copied(l, id, "hdfs://nn/c/chk/"+own+"-own", own+own)
+		var uris []string
+		for _, name := range append(needs, own) {
+			uris = append(uris, "hdfs://nn/c/shared/"+name)
+		}
+		l.Needs(id, uris)
+	}
+	check := func(when, want string) {
+		t.Helper()
+		if got := kept(t, dir); got != want {
+			t.Errorf("%s: %s", when, got)
+		}
+	}
+	taken(1, "a")
+	taken(2, "b", "a")
+	taken(3, "c", "a") // builds on 1, too
+	l.Completed(2)
+	check("2 is complete", "chk-1/a chk-2/b chk-2/b-own chk-3/c chk-3/c-own")
+	l.Aborted(3)
+	check("3 is aborted", "chk-1/a chk-2/b chk-2/b-own")
+	l.Completed(4) // a savepoint
+	check("a savepoint is complete", "chk-1/a chk-2/b")
+	taken(5, "d", "b")
+	check("5 is taken", "chk-1/a chk-2/b chk-5/d chk-5/d-own")
+	l.Completed(5)
+	check("5 is complete", "chk-2/b chk-5/d chk-5/d-own")
+	taken(6, "e")
+	l.Completed(6)
+	check("6 is complete, which is whole", "chk-6/e chk-6/e-own")
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("directories are left: %v, %v", entries, err)
+	}
+}

@@ -124,13 +124,11 @@ func (o *operatorReader) Blocks(name string) iter.Seq2[operator.Block, error] {
 			if s.GetName() != name {
 				continue
 			}
-			for _, b := range s.GetBlocks() {
-				data, err := o.r.Block(b)
+			for b, err := range o.r.pairs(s) {
 				if err != nil {
-					yield(operator.Block{}, fmt.Errorf("read state %q: %w", name, err))
-					return
+					err = fmt.Errorf("read state %q: %w", name, err)
 				}
-				if !yield(operator.Block{Group: int(b.GetGroup()), Data: data}, nil) {
+				if !yield(b, err) || err != nil {
 					return
 				}
 			}

@@ -34,7 +34,8 @@ type Record struct {
 	Savepoint           bool
 	Trigger, LatestAck  int64
 	End                 int64 // 0 while in progress
-	StateSize           int64
+	StateSize           int64 // of all that it holds
+	Written             int64 // of that, what wasn't in an earlier checkpoint
 	Processed           int64 // while aligning
 	Persisted           int64 // of records in flight
 	Acknowledged, Tasks int
@@ -60,7 +61,7 @@ type VertexRecord struct {
 type SubtaskRecord struct {
 	Index                              int
 	Acknowledged                       int64
-	StateSize                          int64
+	StateSize, Written                 int64
 	StartDelay, Alignment, Sync, Async int64
 	Processed, Persisted               int64
 	Unaligned                          bool

@@ -48,6 +48,7 @@ func runSuite(t *testing.T, open func(t *testing.T) (filesystem.FileSystem, stri
 		{"complete or invisible", (*store).testWrite}, {"a successor writes on", (*store).testSuccessor},
 		{"removal", (*store).testDiscard}, {"removal in parts", (*store).testDiscardInParts}, {"removal is tried again", (*store).testDiscardRace}, {"adoption", (*store).testAdopt}, {"end of a job", (*store).testClean},
 		{"what isn't the job's stays", (*store).testCleanLeaves}, {"the end of a job crashes", (*store).testCleanCrashes},
+		{"shared files", (*store).testShared}, {"shared files of a layout without directories of jobs", (*store).testSharedFlat},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(newStore(t, open)) })
 	}

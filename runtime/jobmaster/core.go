@@ -26,6 +26,8 @@ type settings struct {
 	run   string // tells this JobMaster from earlier ones of the job
 	// uncheckpointed says that the job takes no checkpoints, as it is a batch, although an interval is configured.
 	uncheckpointed bool
+	// whole says that checkpoints are whole, having no directory, although incremental ones are configured.
+	whole bool
 	scalingSettings
 }
 
@@ -41,6 +43,7 @@ func settingsOf(c conf.Configuration, bounded bool) settings {
 	}
 	return settings{
 		uncheckpointed: without,
+		whole:          cp.Interval > 0 && !cp.Incremental && conf.Get(c, conf.ExecutionCheckpointingIncremental),
 		checkpoints:    cp, restart: checkpoint.NewRestartStrategy(c, cp.Interval > 0),
 		ignoreUnclaimed: conf.Get(c, conf.ExecutionStateRecoveryIgnoreUnclaimedState),
 		failover:        conf.Get(c, conf.JobManagerExecutionFailoverStrategy),
@@ -132,6 +135,9 @@ func (c *core) start(now int64) {
 	c.setStatus(now, running)
 	if c.uncheckpointed {
 		c.note("no checkpoints are taken: the job runs as a batch, and after a failure begins anew; execution.runtime-mode STREAMING takes them")
+	}
+	if c.whole {
+		c.note("checkpoints are not incremental (execution.checkpointing.incremental), since there is no directory for them: set execution.checkpointing.dir")
 	}
 	if c.recovered != nil {
 		c.resumeCommit(now)

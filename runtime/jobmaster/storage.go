@@ -22,12 +22,19 @@ const discardTimeout = 30 * time.Second
 // begin reads what the job starts from and starts it.
 func (m *JobMaster) begin(ctx context.Context) {
 	pointer, md, err := m.load(ctx)
+	var older map[string][]string
+	if err == nil {
+		older = m.needsOf(ctx, pointer)
+	}
 	now := time.Now().UnixMilli()
 	switch {
 	case err == nil:
 		if md != nil {
 			m.core.takeOver(md)
 			m.core.startFrom(now, pointer, md)
+			for dir, files := range older {
+				m.core.cp.Needs(dir, files)
+			}
 		}
 		m.core.start(now)
 	case m.c.Checkpoint != nil:
@@ -61,7 +68,28 @@ func (m *JobMaster) load(ctx context.Context) (*checkpointpb.Pointer, *checkpoin
 	if err != nil {
 		return nil, nil, fmt.Errorf("start the job from a savepoint or checkpoint: %w", err)
 	}
+	if err := m.storage.Check(ctx, md); err != nil {
+		return nil, nil, fmt.Errorf("start the job from a savepoint or checkpoint: %w", err)
+	}
 	return p, md, nil
+}
+
+// needsOf reads which files the checkpoints need that are kept beside the latest one, so that they go with them. What one needs
+// that can't be read stays until the job ends.
+func (m *JobMaster) needsOf(ctx context.Context, p *checkpointpb.Pointer) map[string][]string {
+	all := map[string][]string{}
+	for _, r := range p.GetOlder() {
+		if m.storage == nil || r.GetPath() == "" || r.GetSavepoint() {
+			continue
+		}
+		md, err := m.storage.Load(ctx, r.GetPath())
+		if err != nil {
+			m.c.Logger.Warn("what an earlier checkpoint shares with others stays until the job ends", "error", err)
+			continue
+		}
+		all[r.GetPath()] = checkpoint.Outside(md)
+	}
+	return all
 }
 
 // ofCommitted reads the latest checkpoint of a job whose output is only to be committed any more. It isn't needed for that,
@@ -177,6 +205,9 @@ func (m *JobMaster) discard(ctx context.Context, a checkpoint.Discard) {
 		if err := m.storage.RemoveFiles(ctx, a.Files); err != nil {
 			m.c.Logger.Warn("checkpoint files left behind", "first", path.Base(a.Files[0]), "error", err)
 		}
+	}
+	if err := m.storage.RemoveShared(ctx, a.Shared); err != nil {
+		m.c.Logger.Warn("files that checkpoints shared left behind", "error", err)
 	}
 	if a.Directory {
 		if err := m.storage.RemoveEmpty(ctx, a.Files); err != nil {

@@ -36,6 +36,7 @@ func (t *Table[K, V]) pruneGroup(i int, g *group[K, V], drop func(value []byte) 
 				return err // one in memory is newer
 			}
 			n++
+			t.deleted(i, k)
 			return b.Delete(key)
 		})
 	})

@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 	"unsafe"
 
@@ -101,6 +102,9 @@ type spill[K comparable, V any] struct {
 	extra  int64 // of an entry, estimated
 	key    []byte
 	val    []byte
+
+	log     uint32 // the prefix of the log of changes; 0: there is none yet
+	trimmed int64  // the log has nothing of times before that checkpoint
 }
 
 // Spill makes s bound the memory of the table, which is empty still: what doesn't fit is in the store of s. Without a
@@ -157,15 +161,15 @@ func (t *Table[K, V]) indexOf(g *group[K, V]) int {
 
 // miss is insert of a table before a store: it looks there first.
 func (t *Table[K, V]) miss(g *group[K, V], hash uint32, k K) (v *V, inserted bool) {
-	if v := t.load(g, hash, k); v != nil {
+	if v := t.load(g, hash, k, t.stamp); v != nil {
 		return v, false
 	}
 	t.n++
-	return t.cache(g, hash, k), true
+	return t.cache(g, hash, k, t.stamp), true
 }
 
 // load brings k back from the store, if it is there.
-func (t *Table[K, V]) load(g *group[K, V], hash uint32, k K) *V {
+func (t *Table[K, V]) load(g *group[K, V], hash uint32, k K, stamp uint16) *V {
 	p := t.spill
 	if !g.stored {
 		return nil
@@ -178,13 +182,13 @@ func (t *Table[K, V]) load(g *group[K, V], hash uint32, k K) *V {
 	if !found || err != nil {
 		return nil
 	}
-	v := t.cache(g, hash, k)
+	v := t.cache(g, hash, k, stamp)
 	*v = val
 	return v
 }
 
 // cache makes a slot for k, which has none, and room for it where needed.
-func (t *Table[K, V]) cache(g *group[K, V], hash uint32, k K) *V {
+func (t *Table[K, V]) cache(g *group[K, V], hash uint32, k K, stamp uint16) *V {
 	p := t.spill
 	need := p.extra
 	if g.full() {
@@ -200,7 +204,7 @@ func (t *Table[K, V]) cache(g *group[K, V], hash uint32, k K) *V {
 		t.measure(g)
 	}
 	before := t.size(g)
-	v := t.insert(g, hash, k)
+	v := t.insert(g, hash, k, stamp)
 	p.space.used += t.size(g) - before
 	return v
 }
@@ -242,26 +246,30 @@ func (t *Table[K, V]) evictNext() bool {
 			return true
 		case len(g.slots) != 0: // cleared
 			p.space.used -= t.size(g)
-			g.slots, g.frozen = nil, false
+			g.slots = nil
 			return true
 		}
 	}
 	return false
 }
 
-// evict moves what g holds to the store.
+// evict moves what g holds to the store, where what hasn't changed since it was read is already.
 func (t *Table[K, V]) evict(g *group[K, V]) {
-	p := t.spill
-	before, total := t.size(g), 0
+	p, i := t.spill, t.indexOf(g)
+	before, total, n := t.size(g), 0, 0
 	err := p.space.store.Apply(func(b operator.StateBatch) error {
-		for i := range g.slots {
-			s := &g.slots[i]
-			if !s.used {
+		for j := range g.slots {
+			s := &g.slots[j]
+			if !s.used || s.stamp == clean {
 				continue
 			}
 			p.val = p.f.Append(p.val[:0], &s.val)
 			total += len(p.val)
+			n++
 			if err := b.Set(t.storeKey(g, &s.key), p.val); err != nil {
+				return err
+			}
+			if err := t.logEvicted(b, g, i, s); err != nil {
 				return err
 			}
 		}
@@ -278,10 +286,9 @@ func (t *Table[K, V]) evict(g *group[K, V]) {
 			}
 		}
 	}
-	n := g.n
-	g.slots, g.n, g.frozen, g.stored = nil, 0, false, true
+	g.slots, g.n, g.stored = nil, 0, true
 	p.space.used -= before
-	if p.f.Extra != nil {
+	if p.f.Extra != nil && n > 0 {
 		t.learn(total / n)
 	}
 }
@@ -294,7 +301,7 @@ func (t *Table[K, V]) loadGroup(g *group[K, V]) {
 	if err == nil {
 		err = t.scan(view, i, func(hash uint32, k K, value []byte) error {
 			before := t.size(g)
-			v := g.put(hash, k)
+			v := g.put(hash, k, clean)
 			p.space.used += t.size(g) - before
 			return p.f.Read(v, value)
 		})
@@ -364,4 +371,5 @@ func (t *Table[K, V]) forget() {
 	if err := p.space.store.DeleteRange(p.prefixOf(nil, 0), p.prefixOf(nil, len(t.groups))); err != nil {
 		p.space.fail(err)
 	}
+	t.deleteLog(math.MaxInt64)
 }

@@ -15,29 +15,35 @@ type Table[K comparable, V any] struct {
 	own    func(*V)     // see CopyValues
 	views  atomic.Int32 // frozen views not yet released
 	spill  *spill[K, V] // nil: everything is in memory
+
+	stamp   uint16          // of what changes now
+	removed Log[removal[K]] // the keys that were deleted
 }
 
 type group[K comparable, V any] struct {
 	slots []slot[K, V] // length is a power of two, or 0
 	n     int
-	// frozen says that a view may be reading slots: they are copied before the first change.
+	// frozen says that a view may be reading slots: they are copied before the first change, which is noted.
 	frozen bool
 	// stored says that the store may hold keys of the group; a slot, where there is one, is newer.
 	stored bool
+	// touched and logged are the checkpoints behind which something changed last, and something that was evicted then.
+	touched, logged int64
 }
 
 type slot[K comparable, V any] struct {
-	hash uint32
-	used bool
-	key  K
-	val  V
+	hash  uint32
+	used  bool
+	stamp uint16 // when val may have changed last; it takes no room
+	key   K
+	val   V
 }
 
 const firstSlots = 8
 
 // NewTable makes an empty table. clone copies a key that is inserted, so that it owns its strings; nil keeps it as it is.
 func NewTable[K comparable, V any](r Range, clone func(K) K) *Table[K, V] {
-	return &Table[K, V]{r: r, clone: clone, groups: make([]group[K, V], r.To-r.From)}
+	return &Table[K, V]{r: r, clone: clone, groups: make([]group[K, V], r.To-r.From), stamp: untracked}
 }
 
 // Len is the number of keys.
@@ -62,6 +68,7 @@ func (t *Table[K, V]) At(hash uint32, k K) (v *V, inserted bool) {
 				break
 			}
 			if s.hash == hash && s.key == k {
+				s.stamp = t.stamp
 				return &s.val, false
 			}
 		}
@@ -70,27 +77,27 @@ func (t *Table[K, V]) At(hash uint32, k K) (v *V, inserted bool) {
 		return t.miss(g, hash, k)
 	}
 	t.n++
-	return t.insert(g, hash, k), true
+	return t.insert(g, hash, k, t.stamp), true
 }
 
 // insert makes a slot for k, which has none; it doesn't count it in t.n.
-func (t *Table[K, V]) insert(g *group[K, V], hash uint32, k K) *V {
+func (t *Table[K, V]) insert(g *group[K, V], hash uint32, k K, stamp uint16) *V {
 	if t.clone != nil {
 		k = t.clone(k)
 	}
-	return g.put(hash, k)
+	return g.put(hash, k, stamp)
 }
 
 // full says that one more key needs more room.
 func (g *group[K, V]) full() bool { return (g.n+1)*10 > len(g.slots)*7 }
 
 // put makes a slot for k, which has none and owns its memory.
-func (g *group[K, V]) put(hash uint32, k K) *V {
+func (g *group[K, V]) put(hash uint32, k K, stamp uint16) *V {
 	if g.full() {
 		g.grow()
 	}
 	s := g.free(hash)
-	s.hash, s.used, s.key = hash, true, k
+	s.hash, s.used, s.stamp, s.key = hash, true, stamp, k
 	g.n++
 	return &s.val
 }
@@ -138,10 +145,11 @@ func (t *Table[K, V]) Find(hash uint32, k K) *V {
 		if g.frozen {
 			t.thaw(g) // keeps every slot's place
 		}
+		g.slots[i].stamp = t.stamp
 		return &g.slots[i].val
 	}
 	if g.stored {
-		return t.load(g, hash, k)
+		return t.load(g, hash, k, t.stamp)
 	}
 	return nil
 }
@@ -155,8 +163,31 @@ func (t *Table[K, V]) Delete(hash uint32, k K) bool {
 			return false
 		}
 		t.n--
+		if t.removed.On() {
+			if t.clone != nil {
+				k = t.clone(k)
+			}
+			t.deleted(t.indexOf(g), k)
+		}
 		return true
 	}
+	if t.removed.On() {
+		t.deleted(t.indexOf(g), g.slots[at].key)
+	}
+	t.remove(g, at, k)
+	return true
+}
+
+// Discard is Delete for a key that At has just inserted: there has been no Snapshot since, and so no view had it.
+func (t *Table[K, V]) Discard(hash uint32, k K) {
+	g := t.group(hash)
+	if at := g.find(hash, k); at >= 0 {
+		t.remove(g, at, k)
+	}
+}
+
+// remove deletes k, which is in slot at.
+func (t *Table[K, V]) remove(g *group[K, V], at int, k K) {
 	if g.stored {
 		t.deleteStored(g, k, true)
 	}
@@ -178,11 +209,11 @@ func (t *Table[K, V]) Delete(hash uint32, k K) bool {
 	if t.spill != nil {
 		t.spill.space.used -= t.spill.extra
 	}
-	return true
 }
 
 // Clear removes all keys and keeps the room.
 func (t *Table[K, V]) Clear() {
+	t.removed.Forget()
 	if t.spill != nil {
 		t.clearStored()
 	}
@@ -239,6 +270,18 @@ func (t *Table[K, V]) Walk(c *Cursor, n int, yield func(hash uint32, k K, v V)) 
 
 // All yields every key, in the order of key groups. The table must not be changed meanwhile; the values may be.
 func (t *Table[K, V]) All(yield func(hash uint32, k *K, v *V) bool) {
+	t.each(func(s *slot[K, V]) bool {
+		s.stamp = t.stamp
+		return yield(s.hash, &s.key, &s.val)
+	})
+}
+
+// PeekAll is All for values that are only read.
+func (t *Table[K, V]) PeekAll(yield func(hash uint32, k *K, v *V) bool) {
+	t.each(func(s *slot[K, V]) bool { return yield(s.hash, &s.key, &s.val) })
+}
+
+func (t *Table[K, V]) each(yield func(s *slot[K, V]) bool) {
 	for i := range t.groups {
 		if t.groups[i].frozen {
 			t.thaw(&t.groups[i])
@@ -249,7 +292,7 @@ func (t *Table[K, V]) All(yield func(hash uint32, k *K, v *V) bool) {
 		}
 		slots := t.groups[i].slots
 		for j := range slots {
-			if s := &slots[j]; s.used && !yield(s.hash, &s.key, &s.val) {
+			if s := &slots[j]; s.used && !yield(s) {
 				return
 			}
 		}

@@ -36,6 +36,8 @@ type checkpoints struct {
 	uploads sync.WaitGroup
 	mu      sync.Mutex                   // guards cancel
 	cancel  map[int64]context.CancelFunc // of uploads under way
+
+	bases bases
 }
 
 // heldCommit is what an operator handed out at a barrier. It goes into every acknowledgement until a checkpoint that holds
@@ -97,6 +99,7 @@ func (t *Task) noticed(id int64, complete bool) error {
 		if id > c.done {
 			c.aborted[id] = true
 		}
+		c.bases.drop(id)
 		if c.aligning != nil && c.aligning.id == id {
 			t.unblock()
 		}
@@ -131,10 +134,12 @@ func (t *Task) noticed(id int64, complete bool) error {
 
 // share is the task's part of a checkpoint.
 type share struct {
-	options   *linkpb.CheckpointOptions
-	ack       *linkpb.CheckpointAck
-	snapshots []captured
-	channels  []*inFlight
+	options     *linkpb.CheckpointOptions
+	ack         *linkpb.CheckpointAck
+	incremental bool
+	base        *linkpb.TaskState // what its snapshots build on; nil for nothing
+	snapshots   []captured
+	channels    []*inFlight
 }
 
 // take takes a checkpoint: the barrier goes on, the operators' state is captured, and a goroutine writes and acknowledges
@@ -168,16 +173,21 @@ func (t *Task) cut(id int64, o *linkpb.CheckpointOptions, begun time.Time, proce
 			return nil, err
 		}
 	}
-	commits, snapshots, err := t.capture(id)
+	s := &share{options: o, incremental: o.GetIncremental() && !o.GetSavepoint() && t.job.Settings.SharedDirectory != ""}
+	if s.incremental {
+		s.base = c.bases.take(o.GetBase())
+	}
+	commits, snapshots, err := t.capture(id, s)
 	if err != nil {
 		return nil, err
 	}
-	ack := &linkpb.CheckpointAck{Id: t.ID(), Checkpoint: id, Commits: commits, ProcessedBytes: processed,
+	s.snapshots = snapshots
+	s.ack = &linkpb.CheckpointAck{Id: t.ID(), Checkpoint: id, Commits: commits, ProcessedBytes: processed,
 		StartDelayMs: max(0, begun.UnixMilli()-o.GetTimestampMs()), AlignmentMs: start.Sub(begun).Milliseconds(), SyncMs: time.Since(start).Milliseconds()}
 	if o.GetStop() && t.source != nil {
 		c.stopped = id
 	}
-	return &share{options: o, ack: ack, snapshots: snapshots}, nil
+	return s, nil
 }
 
 // hand has a goroutine write the share and acknowledge the checkpoint.
@@ -202,10 +212,12 @@ func (t *Task) hand(s *share) {
 type captured struct {
 	at       int
 	snapshot operator.StateSnapshot
+	changes  bool // it may be written as changes
 }
 
-// capture has the operators hand out what they have written and take their snapshots, in the order of the chain.
-func (t *Task) capture(id int64) (commits []*linkpb.OperatorCommit, snapshots []captured, err error) {
+// capture has the operators hand out what they have written and take their snapshots, in the order of the chain: for s, or
+// at the end of the task, where s is nil.
+func (t *Task) capture(id int64, s *share) (commits []*linkpb.OperatorCommit, snapshots []captured, err error) {
 	defer func() {
 		if err != nil {
 			release(snapshots)
@@ -223,17 +235,33 @@ func (t *Task) capture(id int64) (commits []*linkpb.OperatorCommit, snapshots []
 			}
 		}
 		if k, ok := l.op.(operator.Checkpointed); ok {
-			s, err := k.Snapshot(id)
+			c, err := snapshotOf(k, id, s)
 			if err != nil {
 				return nil, snapshots, t.blame(i, fmt.Errorf("take a snapshot: %w", err))
 			}
-			if s != nil {
-				snapshots = append(snapshots, captured{i, s})
+			if c.at = i; c.snapshot != nil {
+				snapshots = append(snapshots, c)
 			}
 		}
 	}
 	t.current = -1
 	return t.heldCommits(), snapshots, nil
+}
+
+// snapshotOf has an operator take its snapshot. Its base is the checkpoint that the writer builds on, too.
+func snapshotOf(op operator.Checkpointed, id int64, s *share) (c captured, err error) {
+	inc, ok := op.(operator.Incremental)
+	if !ok || s == nil || !s.incremental {
+		c.snapshot, err = op.Snapshot(id)
+		return c, err
+	}
+	base := int64(0)
+	if s.base != nil {
+		base = s.options.GetBase()
+	}
+	c.changes = true
+	c.snapshot, err = inc.SnapshotSince(id, base)
+	return c, err
 }
 
 // heldCommits is everything that no complete checkpoint is known to hold, by operator.
@@ -263,8 +291,13 @@ func release(snapshots []captured) {
 func (t *Task) upload(ctx context.Context, s *share) {
 	start, ack := time.Now(), s.ack
 	w := t.newStateWriter(ctx, s.options.GetDirectory(), s.options.GetInlineThreshold())
+	if s.incremental {
+		w.share = t.newSharing(w, s.base)
+	}
 	if t.job.Settings.LocalBackup && !s.options.GetSavepoint() {
-		w.local, w.checkpoint = t.job.Local, ack.GetCheckpoint()
+		for _, f := range w.stateFiles() {
+			f.local, f.checkpoint = t.job.Local, ack.GetCheckpoint()
+		}
 	}
 	state, err := t.write(w, s.snapshots, s.channels)
 	if err == nil {
@@ -280,6 +313,12 @@ func (t *Task) upload(ctx context.Context, s *share) {
 		return
 	}
 	ack.State, ack.AsyncMs = state, time.Since(start).Milliseconds()
+	if s.incremental {
+		t.cp.bases.add(ack.GetCheckpoint(), state)
+		if t.job.Settings.LocalBackup {
+			t.job.Local.Needs(ack.GetCheckpoint(), w.share.needs())
+		}
+	}
 	t.host.Acknowledge(ack)
 }
 
@@ -289,7 +328,11 @@ func (t *Task) write(w *stateWriter, snapshots []captured, channels []*inFlight)
 	err = Protect(func() error {
 		for _, s := range snapshots {
 			w.operator(t.chain[s.at].node.OperatorID())
-			if err := s.snapshot.Write(w); err != nil {
+			var to operator.StateWriter = w
+			if s.changes {
+				to = &changeWriter{stateWriter: w}
+			}
+			if err := s.snapshot.Write(to); err != nil {
 				return fmt.Errorf("write the state of %q: %w", t.chain[s.at].node.Name, err)
 			}
 		}
@@ -316,7 +359,7 @@ const maxInlineState = 2 << 20
 
 // finalState writes the state in which the task has ended: it stands for the task in all later checkpoints.
 func (t *Task) finalState() (commits []*linkpb.OperatorCommit, state *linkpb.TaskState, err error) {
-	commits, snapshots, err := t.capture(t.cp.done + 1)
+	commits, snapshots, err := t.capture(t.cp.done+1, nil)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -2,49 +2,34 @@ package task
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
-	"github.com/weftstream/weft/filesystem"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
-	"github.com/weftstream/weft/runtime/checkpoint"
 )
 
-// writeSize is how many bytes are gathered before they go to the file.
-const writeSize = 256 << 10
+// What StateBlock.file says while a state is written; from earlierFiles on it is a file of an earlier checkpoint.
+const (
+	ownFile = iota
+	sharedFile
+	earlierFiles
+)
 
-// stateWriter writes the state of one subtask: into one file, made when there is more than inline bytes, or into the
+// stateWriter writes the state of one subtask: into a file of the checkpoint's own or, where there is little, into the
 // TaskState itself. It is the operator.StateWriter of all its operators, one after the other.
 type stateWriter struct {
-	ctx       context.Context
-	files     *filesystem.Set
-	directory string // "": everything goes inline
-	name      string
-	inline    int64
-
-	state  *linkpb.TaskState
-	op     *linkpb.OperatorState
-	named  *linkpb.NamedState
-	buffer []byte
-	offset int64 // of buffer in the file
-	w      filesystem.Writer
-	fs     filesystem.FileSystem
-	path   string
-
-	local      *checkpoint.LocalCopies // where a copy of the file is kept; nil: nowhere
-	checkpoint int64                   // that the copy belongs to
-	copy       *checkpoint.LocalCopy
+	ctx   context.Context
+	own   *stateFile
+	state *linkpb.TaskState
+	op    *linkpb.OperatorState
+	named *linkpb.NamedState
+	share *sharing // of an incremental checkpoint, else nil
 }
 
+// newStateWriter makes the writer of a state of which nothing is shared with other checkpoints.
 func (t *Task) newStateWriter(ctx context.Context, directory string, inline int64) *stateWriter {
-	var unique [6]byte
-	rand.Read(unique[:]) // never fails
-	id := t.ID()
-	return &stateWriter{ctx: ctx, files: t.job.Files, directory: directory, inline: inline, state: &linkpb.TaskState{},
-		name: fmt.Sprintf("%x-%d-%d-%s", id.GetVertex()[:4], id.GetSubtask(), id.GetAttempt(), hex.EncodeToString(unique[:]))}
+	return &stateWriter{ctx: ctx, own: t.newStateFile(ctx, directory, inline), state: &linkpb.TaskState{}}
 }
 
 // operator begins the states of an operator.
@@ -106,91 +91,84 @@ func (w *stateWriter) channel(f *inFlight) error {
 
 // put gathers a block's bytes for the file.
 func (w *stateWriter) put(group int, data []byte) (*linkpb.StateBlock, error) {
-	b := &linkpb.StateBlock{Group: int32(group), Offset: w.offset + int64(len(w.buffer)), Length: int64(len(data))}
-	w.buffer = append(w.buffer, data...)
+	at, err := w.own.put(data)
 	w.state.Bytes += int64(len(data))
-	if w.directory != "" && w.state.Bytes > w.inline && len(w.buffer) >= writeSize {
-		return b, w.flush()
-	}
-	return b, nil
-}
-
-// flush moves what was gathered into the file, which it makes first.
-func (w *stateWriter) flush() error {
-	if w.w == nil {
-		if w.files == nil {
-			return fmt.Errorf("write state to %s: this host has no file systems", w.directory)
-		}
-		f, p, err := w.files.Resolve(w.directory + "/" + w.name)
-		if err != nil {
-			return fmt.Errorf("write state: %w", err)
-		}
-		out, err := f.Create(w.ctx, p, filesystem.CreateOptions{})
-		if err != nil {
-			return fmt.Errorf("write state: %w", err)
-		}
-		w.fs, w.path, w.w = f, p, out
-		w.state.Files = []string{f.URI(p)}
-		w.copy = w.local.Create(w.checkpoint, f.URI(p))
-	}
-	if _, err := w.w.Write(w.buffer); err != nil {
-		return fmt.Errorf("write state to %s: %w", w.state.GetFiles()[0], err)
-	}
-	w.copy.Write(w.buffer)
-	w.offset += int64(len(w.buffer))
-	w.buffer = w.buffer[:0]
-	return nil
+	return &linkpb.StateBlock{Group: int32(group), Offset: at, Length: int64(len(data))}, err
 }
 
 // finish makes everything durable and returns the state.
 func (w *stateWriter) finish() (*linkpb.TaskState, error) {
-	if w.w == nil && (w.directory == "" || w.state.Bytes <= w.inline) {
-		w.inlineBlocks()
-		return w.state, nil
+	if w.share != nil {
+		if err := w.share.fill(); err != nil {
+			return nil, err
+		}
 	}
-	if err := w.flush(); err != nil {
-		return nil, err
+	var files []*stateFile
+	for _, f := range w.stateFiles() {
+		if !f.small() {
+			if err := f.close(); err != nil {
+				return nil, err
+			}
+			w.state.Files = append(w.state.Files, f.uri)
+		}
+		w.state.Written += f.size()
+		files = append(files, f)
 	}
-	out := w.w
-	w.w = nil
-	if err := out.Close(); err != nil {
-		return nil, fmt.Errorf("write state to %s: %w", w.state.GetFiles()[0], err)
+	if w.share != nil {
+		w.state.Files = append(w.state.Files, w.share.earlier...)
 	}
-	w.copy.Finish(w.state.GetFiles()[0])
+	if w.share != nil || len(w.state.Files) == 0 {
+		w.place(files)
+	}
 	return w.state, nil
 }
 
-func (w *stateWriter) inlineBlocks() {
-	inline := func(blocks []*linkpb.StateBlock) {
+func (w *stateWriter) stateFiles() []*stateFile {
+	if w.share == nil {
+		return []*stateFile{w.own}
+	}
+	return []*stateFile{w.own, w.share.file}
+}
+
+// place has the blocks say where their bytes are, which are in files or weren't enough for them.
+func (w *stateWriter) place(files []*stateFile) {
+	next := int32(0)
+	index := make([]int32, len(files)) // in the TaskState's files; -1: inline
+	for i, f := range files {
+		if index[i] = -1; f.uri != "" {
+			index[i] = next
+			next++
+		}
+	}
+	place := func(blocks []*linkpb.StateBlock) {
 		for _, b := range blocks {
-			b.File, b.Data = -1, w.buffer[b.Offset:b.Offset+b.Length:b.Offset+b.Length]
-			b.Offset = 0
+			switch i := int(b.GetFile()); {
+			case i < 0: // inline in the base, and here
+			case i >= len(files):
+				b.File += next - int32(len(files))
+			case index[i] >= 0:
+				b.File = index[i]
+			default:
+				b.File, b.Data = -1, files[i].buffer[b.Offset:b.Offset+b.Length:b.Offset+b.Length]
+				b.Offset = 0
+			}
 		}
 	}
 	for _, o := range w.state.GetOperators() {
 		for _, s := range o.GetStates() {
-			inline(s.GetBlocks())
+			place(s.GetBlocks())
 		}
 	}
 	for _, ch := range w.state.GetChannels() {
-		inline(ch.GetBatches())
+		place(ch.GetBatches())
 	}
 }
 
-// discard removes the file of a state that isn't needed.
+// discard removes the files of a state that isn't needed.
 func (w *stateWriter) discard() error {
-	if w.path == "" {
-		return nil
+	err := w.own.discard()
+	if w.share != nil {
+		err = errors.Join(err, w.share.file.discard())
 	}
-	w.copy.Abort()
-	var err error
-	if w.w != nil {
-		_ = w.w.Close()
-		w.w = nil
-	}
-	// The task may have been cancelled, and its context with it.
-	if err = w.fs.Remove(context.WithoutCancel(w.ctx), w.path, false); err != nil {
-		return fmt.Errorf("remove the state of a checkpoint that was given up: %w", err)
-	}
-	return nil
+	return err
 }

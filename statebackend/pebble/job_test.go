@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -180,11 +181,11 @@ func oracle(p windowParams) map[string]int {
 }
 
 // localDriver runs jobs in this process, on pebble with room for a few keys; its hosts keep their files in temp.
-func localDriver(t *testing.T, temp string) *stream.Driver {
+func localDriver(t *testing.T, temp string, incremental bool) *stream.Driver {
 	t.Helper()
 	t.Setenv("TMPDIR", temp)
 	d := stream.NewLocalDriver(stream.LocalOptions{Configuration: map[string]string{
-		"execution.checkpointing.interval": "30ms", "execution.checkpointing.dir": t.TempDir(), "parallelism.default": "2",
+		"execution.checkpointing.incremental": strconv.FormatBool(incremental), "execution.checkpointing.interval": "30ms", "execution.checkpointing.dir": t.TempDir(), "parallelism.default": "2",
 		"restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.attempts": "1000", "restart-strategy.fixed-delay.delay": "1ms",
 		"state.backend.type": "pebble", "state.backend.pebble.memory.fixed-per-host": "4 mb", "state.backend.pebble.memory.cache-ratio": "0.01"}})
 	return d
@@ -204,11 +205,17 @@ func nothingLeft(t *testing.T, d *stream.Driver, temp string) {
 // TestExactlyOnce: subtasks panic again and again; what windows and a process function write is what the oracle says, and
 // nothing of the store is left.
 func TestExactlyOnce(t *testing.T) {
+	for name, incremental := range map[string]bool{"whole checkpoints": false, "incremental checkpoints": true} {
+		t.Run(name, func(t *testing.T) { exactlyOnce(t, incremental) })
+	}
+}
+
+func exactlyOnce(t *testing.T, incremental bool) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))
 	temp := t.TempDir()
-	d := localDriver(t, temp)
+	d := localDriver(t, temp, incremental)
 	p := windowParams{Records: 6000, Sensors: 300, Rate: 6000, Output: filepath.Join(t.TempDir(), "out")}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -252,7 +259,7 @@ func TestExactlyOnce(t *testing.T) {
 // TestNothingIsLeftOfACancelledJob: while it runs its store is on disk.
 func TestNothingIsLeftOfACancelledJob(t *testing.T) {
 	temp := t.TempDir()
-	d := localDriver(t, temp)
+	d := localDriver(t, temp, true)
 	trouble.Store(-1)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -113,8 +113,10 @@ func (s *Store) Leave() { s.members.Add(-1) }
 func (s *Store) Share() int64 { return s.memory / max(1, s.members.Load()) }
 
 // Get implements operator.StateStore.
-func (s *Store) Get(key []byte, use func([]byte) error) (bool, error) {
-	b, closer, err := s.db.Get(key)
+func (s *Store) Get(key []byte, use func([]byte) error) (bool, error) { return s.get(s.db, key, use) }
+
+func (s *Store) get(from pebble.Reader, key []byte, use func([]byte) error) (bool, error) {
+	b, closer, err := from.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return false, nil
 	}
@@ -232,6 +234,10 @@ func (b *batch) commit() error {
 type view struct {
 	s    *Store
 	snap *pebble.Snapshot
+}
+
+func (v *view) Get(key []byte, use func([]byte) error) (bool, error) {
+	return v.s.get(v.snap, key, use)
 }
 
 func (v *view) Scan(from, to []byte, yield func(key, value []byte) error) error {

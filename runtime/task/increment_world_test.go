@@ -34,6 +34,7 @@ type world struct {
 	dir     string
 	files   *filesystem.Set
 	storage *checkpoint.Storage
+	local   *checkpoint.LocalCopies
 	cfg     checkpoint.Config
 	g       *graph.JobGraph
 	cp      *checkpoint.Coordinator
@@ -51,6 +52,7 @@ type world struct {
 	job     *Job
 	written int64
 	held    int64
+	regular bool  // one checkpoint at a time, none is asked for, and no JobMaster is lost: all copies are kept
 	newest  int64 // of the completed checkpoints since the last start
 	leaky   bool  // a JobMaster has taken with it what it knew of files
 }
@@ -101,10 +103,13 @@ func newWorld(t *testing.T, rnd *rand.Rand) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = files.Close() })
-	w := &world{T: t, rnd: rnd, dir: t.TempDir(), files: files, storage: checkpoint.NewStorage(files), now: 1,
+	w := &world{T: t, rnd: rnd, dir: t.TempDir(), files: files, storage: checkpoint.NewStorage(files), now: 1, regular: rnd.IntN(2) == 0, local: checkpoint.NewLocalCopies(t.TempDir(), quiet),
 		expect: map[int64]map[place]uint64{}, taken: map[int64][]map[place]uint64{}}
 	w.cfg = checkpoint.Config{Interval: 1, Timeout: 1 << 40, MaxConcurrent: 3, Retained: 1 + rnd.IntN(3), Retention: checkpoint.RetainOnCancel, History: 100,
 		Tolerable: 1 << 30, AfterFinish: true, Incremental: true, Directory: w.dir + "/checkpoints", SavepointDirectory: w.dir + "/savepoints", PerJob: rnd.IntN(4) > 0, InlineThreshold: []int64{0, 100, 1 << 20}[rnd.IntN(3)]}
+	if w.regular {
+		w.cfg.MaxConcurrent = 1
+	}
 	w.start(1+rnd.IntN(3), nil)
 	for range 100 {
 		w.tasks[rnd.IntN(len(w.tasks))].op.change()
@@ -191,8 +196,8 @@ func (w *world) run(spec *linkpb.Task) *member {
 		w.Fatal(err)
 	}
 	m := &member{w: w, op: op, exch: x, up: make(chan struct{})}
-	job := &task.Job{Graph: g, Stream: &w.job.StreamGraph, Nodes: map[operator.ID]*graph.Node{}, Exchange: x, Resource: "a", Files: w.files, Log: quiet,
-		Settings: task.Settings{Checkpoints: true, SharedDirectory: checkpoint.SharedDirectory(w.cfg.Directory, g.ID())}}
+	job := &task.Job{Graph: g, Stream: &w.job.StreamGraph, Nodes: map[operator.ID]*graph.Node{}, Exchange: x, Resource: "a", Files: w.files, Local: w.local, Log: quiet,
+		Settings: task.Settings{Checkpoints: true, LocalBackup: true, LocalRecovery: w.rnd.IntN(2) == 0, SharedDirectory: checkpoint.SharedDirectory(w.cfg.Directory, g.ID())}}
 	for _, n := range w.job.Nodes {
 		job.Nodes[n.OperatorID()] = n
 	}
@@ -263,6 +268,11 @@ func (w *world) act() {
 				for _, m := range w.tasks {
 					m.task.Notice(a.ID, a.Complete)
 				}
+				if !a.Complete {
+					w.local.Aborted(a.ID)
+				} else if w.local.Completed(a.ID); w.regular {
+					w.copied(w.cp.Latest())
+				}
 			case checkpoint.Answer:
 				if a.Err != nil && !strings.Contains(a.Err.Error(), "aborted") {
 					w.Fatal(a.Err)
@@ -270,6 +280,20 @@ func (w *world) act() {
 			case checkpoint.Fail:
 				w.Fatal(a)
 			}
+		}
+	}
+}
+
+// copied checks that there are copies of all files of a checkpoint.
+func (w *world) copied(md *checkpointpb.Metadata) {
+	w.Helper()
+	for _, s := range md.Vertices[0].Subtasks {
+		for _, uri := range s.Files {
+			f, err := w.local.Open(uri)
+			if err != nil {
+				w.Fatalf("checkpoint %d: %v", md.Checkpoint, err)
+			}
+			_ = f.Close()
 		}
 	}
 }

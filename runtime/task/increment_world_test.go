@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/weftstream/weft/filesystem"
+	"github.com/weftstream/weft/filesystem/fstest"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
@@ -31,7 +32,6 @@ const registerGroups = 8
 type world struct {
 	*testing.T
 	rnd     *rand.Rand
-	dir     string
 	files   *filesystem.Set
 	storage *checkpoint.Storage
 	local   *checkpoint.LocalCopies
@@ -46,6 +46,7 @@ type world struct {
 	expect  map[int64]map[place]uint64
 	taken   map[int64][]map[place]uint64 // of pending checkpoints
 	acks    []*linkpb.CheckpointAck      // that the coordinator hasn't got
+	heard   chan struct{}
 	mu      sync.Mutex
 	built   int
 	made    map[int]*registers // by subtask; guarded by mu
@@ -95,18 +96,32 @@ func (m *member) Acknowledge(a *linkpb.CheckpointAck) {
 		m.w.Error(err)
 	}
 	m.w.acks = append(m.w.acks, a)
+	select {
+	case m.w.heard <- struct{}{}:
+	default:
+	}
+}
+
+// acked waits for an acknowledgement that isn't delivered.
+func (m *member) acked(t *testing.T) {
+	for {
+		m.w.mu.Lock()
+		n := len(m.w.acks)
+		m.w.mu.Unlock()
+		if n > 0 {
+			return
+		}
+		select {
+		case <-m.w.heard:
+		case <-time.After(30 * time.Second):
+			t.Fatal("nothing is acknowledged")
+		}
+	}
 }
 
 func newWorld(t *testing.T, rnd *rand.Rand) *world {
-	files, err := filesystem.NewSet(filesystem.SetConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = files.Close() })
-	w := &world{T: t, rnd: rnd, dir: t.TempDir(), files: files, storage: checkpoint.NewStorage(files), now: 1, regular: rnd.IntN(2) == 0, local: checkpoint.NewLocalCopies(t.TempDir(), quiet),
-		expect: map[int64]map[place]uint64{}, taken: map[int64][]map[place]uint64{}}
-	w.cfg = checkpoint.Config{Interval: 1, Timeout: 1 << 40, MaxConcurrent: 3, Retained: 1 + rnd.IntN(3), Retention: checkpoint.RetainOnCancel, History: 100,
-		Tolerable: 1 << 30, AfterFinish: true, Incremental: true, Directory: w.dir + "/checkpoints", SavepointDirectory: w.dir + "/savepoints", PerJob: rnd.IntN(4) > 0, InlineThreshold: []int64{0, 100, 1 << 20}[rnd.IntN(3)]}
+	w := &world{T: t, rnd: rnd, regular: rnd.IntN(2) == 0}
+	w.init("file://" + w.TempDir())
 	if w.regular {
 		w.cfg.MaxConcurrent = 1
 	}
@@ -120,6 +135,23 @@ func newWorld(t *testing.T, rnd *rand.Rand) *world {
 		}
 	})
 	return w
+}
+
+// init makes all but the job. memory: is a file system, too.
+func (w *world) init(dir string) {
+	memory := named{fstest.NewMemory("alice")}
+	files, err := filesystem.NewSet(filesystem.SetConfig{Schemes: map[string]filesystem.Opener{
+		"memory": func(string) (filesystem.FileSystem, error) { return memory, nil }}})
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(func() { _ = files.Close() })
+	w.files, w.storage, w.now, w.local = files, checkpoint.NewStorage(files), 1, checkpoint.NewLocalCopies(w.TempDir(), quiet)
+	w.heard = make(chan struct{}, 1)
+	w.expect, w.taken = map[int64]map[place]uint64{}, map[int64][]map[place]uint64{}
+	w.cfg = checkpoint.Config{Interval: 1, Timeout: 1 << 40, MaxConcurrent: 3, Retained: 1 + w.rnd.IntN(3), Retention: checkpoint.RetainOnCancel, History: 100,
+		Tolerable: 1 << 30, AfterFinish: true, Incremental: true, Directory: dir + "/checkpoints", SavepointDirectory: dir + "/savepoints",
+		PerJob: w.rnd.IntN(4) > 0, InlineThreshold: []int64{0, 100, 1 << 20}[w.rnd.IntN(3)]}
 }
 
 // start starts the job at a parallelism from a checkpoint, nil for nothing.
@@ -366,9 +398,14 @@ func (w *world) retained() map[int64]string {
 	return all
 }
 
+// named is a file system under a scheme of its own.
+type named struct{ filesystem.FileSystem }
+
+func (n named) URI(p string) string { return "memory://x" + p }
+
 // left are the files in the directory of checkpoints.
 func (w *world) left() (all []string) {
-	err := filepath.WalkDir(w.cfg.Directory, func(p string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(strings.TrimPrefix(w.cfg.Directory, "file://"), func(p string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			all = append(all, "file://"+p)
 		}

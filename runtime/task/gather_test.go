@@ -17,25 +17,23 @@ func TestFewFilesOfEarlierCheckpoints(t *testing.T) {
 	w.start(1, nil)
 	defer func() { w.stop(w.tasks...) }()
 	m := w.tasks[0]
+	m.op.tidy = true
 	put := func(p place) {
 		m.op.mu.Lock()
 		defer m.op.mu.Unlock()
 		m.op.seq++
 		m.op.state[p], m.op.changed[p] = w.rnd.Uint64(), m.op.seq
 	}
-	for group := range byte(registerGroups) {
-		for part := range byte(3) {
-			for key := range byte(40) {
-				put(place{group, part, key})
+	all := func(do func(place)) {
+		for group := range byte(registerGroups) {
+			for part := range byte(3) {
+				for key := range byte(40) {
+					do(place{group, part, key})
+				}
 			}
 		}
 	}
-	most := 0
-	for range 130 {
-		// One group of a part in each checkpoint; the rest stays as it is for long.
-		for range 2 {
-			put(place{byte(w.rnd.IntN(registerGroups)), byte(w.rnd.IntN(3)), byte(w.rnd.IntN(40))})
-		}
+	taken := func() {
 		w.now++
 		w.cp.Tick(w.now)
 		w.act()
@@ -46,6 +44,32 @@ func TestFewFilesOfEarlierCheckpoints(t *testing.T) {
 			m.acked(t)
 			w.deliver(1)
 		}
+	}
+	// A file with little that is still there.
+	all(put)
+	taken()
+	all(func(p place) {
+		if p.group != 0 || p.part != 0 {
+			m.op.mu.Lock()
+			m.op.seq++
+			m.op.changed[p] = m.op.seq
+			delete(m.op.state, p)
+			m.op.mu.Unlock()
+		}
+	})
+	put(place{})
+	taken()
+	if shared := checkpoint.Outside(w.cp.Latest()); len(shared) != 1 {
+		t.Errorf("for a twentieth of the first checkpoint's file the second refers to %q", shared)
+	}
+	all(put)
+	most := 0
+	for range 130 {
+		// One group of a part in each checkpoint; the rest stays as it is for long.
+		for range 2 {
+			put(place{byte(w.rnd.IntN(registerGroups)), byte(w.rnd.IntN(3)), byte(w.rnd.IntN(40))})
+		}
+		taken()
 		most = max(most, len(w.cp.Latest().Vertices[0].Subtasks[0].Files))
 	}
 	if most < 20 || most > 66 { // its own, that which it shares, and 64

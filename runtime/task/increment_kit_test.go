@@ -36,7 +36,7 @@ type registers struct {
 	views    map[int64]map[place]uint64 // the state at barriers
 	taken    chan struct{}              // a value for every snapshot
 	gates    map[int64]chan struct{}    // closed when the snapshot may be written
-	tidy     bool // a group that is empty is left out
+	tidy     bool                       // a group that is empty is left out
 	restored map[place]uint64
 	shared   *sync.Mutex
 	built    *int // groups written as changes; guarded by shared

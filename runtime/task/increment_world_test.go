@@ -42,7 +42,6 @@ type world struct {
 	runs    int
 	attempt int32
 	tasks   []*member
-	old     []*member // that were replaced: they may still acknowledge
 	expect  map[int64]map[place]uint64
 	taken   map[int64][]map[place]uint64 // of pending checkpoints
 	acks    []*linkpb.CheckpointAck      // that the coordinator hasn't got

@@ -87,7 +87,7 @@ func removeEmpty(ctx context.Context, f filesystem.FileSystem, dir string) error
 	return err
 }
 
-// Clean removes what a job that has ended needn't leave: checkpoints, directories of checkpoints that never became complete,
+// Clean removes what a job that has ended needn't leave: checkpoints and what only they shared, directories of checkpoints that never became complete,
 // states of ended subtasks that no checkpoint needs, and the job's own directory if it is empty then. A completed checkpoint
 // that c doesn't name stays, with all that it refers to. Clean goes on after an error and returns the first; a checkpoint
 // that can't be read has everything kept that it may need.

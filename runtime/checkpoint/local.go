@@ -34,6 +34,7 @@ type LocalCopies struct {
 	log   *slog.Logger
 	mu    sync.Mutex                // held while copies are removed
 	needs map[int64]map[string]bool // by checkpoint: names of files of earlier ones that it needs, too; guarded by mu
+	base  int64                     // the newest of them that is complete; guarded by mu
 }
 
 // NewLocalCopies keeps copies below dir, which is made when it is needed.
@@ -182,23 +183,20 @@ func (l *LocalCopies) Needs(id int64, uris []string) {
 	}
 }
 
-// Completed removes the copies of the checkpoints before id, which is complete. Those stay that it needs, or a later one; a
-// savepoint needs none, and the next checkpoint builds on what the last one needed.
+// Completed removes the copies of the checkpoints before id, which is complete. Those stay that it needs, or a later one: behind a
+// savepoint, which needs none, the next checkpoint builds on the last one.
 func (l *LocalCopies) Completed(id int64) {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	last := int64(-1)
-	for n := range l.needs {
-		if n <= id {
-			last = max(last, n)
-		}
+	if l.needs[id] != nil {
+		l.base = max(l.base, id)
 	}
 	keep := map[string]bool{}
 	for n, names := range l.needs {
-		if n < last {
+		if n < l.base {
 			delete(l.needs, n)
 			continue
 		}

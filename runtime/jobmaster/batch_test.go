@@ -24,3 +24,20 @@ func TestBatchesTakeNoCheckpoints(t *testing.T) {
 		}
 	}
 }
+
+// TestIncrementalNeedsADirectory: whoever asks for incremental checkpoints and has no directory for them is told.
+func TestIncrementalNeedsADirectory(t *testing.T) {
+	for dir, whole := range map[string]bool{"": true, "/c": false} {
+		pairs := map[string]string{"execution.checkpointing.incremental": "true", "execution.checkpointing.interval": "5s"}
+		if dir != "" {
+			pairs["execution.checkpointing.dir"] = dir
+		}
+		parsed, err := conf.FromMap(pairs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := settingsOf(parsed, false); s.whole != whole || s.checkpoints.Incremental == whole {
+			t.Errorf("directory %q: whole %v, incremental %v", dir, s.whole, s.checkpoints.Incremental)
+		}
+	}
+}

@@ -6,39 +6,44 @@ import (
 	"github.com/weftstream/weft/link/linkpb"
 )
 
-// bases are the states that the task has acknowledged in incremental checkpoints, for those that build on them. Safe for
-// concurrent use.
-type bases struct {
-	mu     sync.Mutex
-	states map[int64]*linkpb.TaskState // by checkpoint
+// base is what the task has acknowledged in an incremental checkpoint. It isn't changed any more.
+type base struct {
+	state *linkpb.TaskState
+	sizes map[string]int64 // of the files that checkpoints may share, by URI
 }
 
-// add keeps what the task acknowledges for a checkpoint. It isn't changed any more.
-func (b *bases) add(id int64, state *linkpb.TaskState) {
+// bases are those that later checkpoints may build on. Safe for concurrent use.
+type bases struct {
+	mu  sync.Mutex
+	all map[int64]*base // by checkpoint
+}
+
+// add keeps what the task acknowledges for a checkpoint.
+func (b *bases) add(id int64, k *base) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.states == nil {
-		b.states = map[int64]*linkpb.TaskState{}
+	if b.all == nil {
+		b.all = map[int64]*base{}
 	}
-	b.states[id] = state
+	b.all[id] = k
 }
 
 // take is what the task acknowledged for checkpoint id, nil for nothing. Those before it are forgotten: no later checkpoint
 // builds on one that is older.
-func (b *bases) take(id int64) *linkpb.TaskState {
+func (b *bases) take(id int64) *base {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for other := range b.states {
+	for other := range b.all {
 		if other < id {
-			delete(b.states, other)
+			delete(b.all, other)
 		}
 	}
-	return b.states[id]
+	return b.all[id]
 }
 
 // drop forgets a checkpoint that was aborted.
 func (b *bases) drop(id int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.states, id)
+	delete(b.all, id)
 }

@@ -3,6 +3,7 @@ package task
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
@@ -22,18 +23,29 @@ const sharedBlock = 1 << 20
 // and it refers to files of earlier ones.
 type sharing struct {
 	file    *stateFile
-	base    *linkpb.TaskState // what it builds on; nil for nothing
-	earlier []string          // URIs of files of earlier checkpoints
-	index   map[string]int32  // in earlier
+	base    *base // what it builds on; empty for nothing
+	earlier []*earlierFile
+	index   map[string]int32 // in earlier, by URI
 	inlined []*linkpb.StateBlock
 	bytes   int64 // of inlined
+	log     *slog.Logger
+}
+
+// earlierFile is a file of an earlier checkpoint of which this one has blocks.
+type earlierFile struct {
+	uri        string
+	size, live int64 // live is of the blocks
+	blocks     []*linkpb.StateBlock
 }
 
 // newSharing makes what w needs to be the writer of an incremental checkpoint.
-func (t *Task) newSharing(w *stateWriter, base *linkpb.TaskState) *sharing {
+func (t *Task) newSharing(w *stateWriter, b *base) *sharing {
+	if b == nil {
+		b = &base{}
+	}
 	f := t.newStateFile(w.ctx, t.job.Settings.SharedDirectory, w.own.inline)
 	f.shared = true
-	return &sharing{file: f, base: base, index: map[string]int32{}}
+	return &sharing{file: f, base: b, index: map[string]int32{}, log: t.log}
 }
 
 // keep makes a block of the base one of this checkpoint.
@@ -45,17 +57,20 @@ func (s *sharing) keep(b *linkpb.StateBlock) (*linkpb.StateBlock, error) {
 		s.bytes += k.GetLength()
 		return k, nil
 	}
-	if int(b.GetFile()) >= len(s.base.GetFiles()) {
-		return nil, fmt.Errorf("the base has a block in file %d of %d", b.GetFile(), len(s.base.GetFiles()))
+	if int(b.GetFile()) >= len(s.base.state.GetFiles()) {
+		return nil, fmt.Errorf("the base has a block in file %d of %d", b.GetFile(), len(s.base.state.GetFiles()))
 	}
-	uri := s.base.GetFiles()[b.GetFile()]
+	uri := s.base.state.GetFiles()[b.GetFile()]
 	at, known := s.index[uri]
 	if !known {
 		at = int32(len(s.earlier))
 		s.index[uri] = at
-		s.earlier = append(s.earlier, uri)
+		s.earlier = append(s.earlier, &earlierFile{uri: uri, size: s.base.sizes[uri]})
 	}
 	k.File = earlierFiles + at
+	e := s.earlier[at]
+	e.live += k.GetLength()
+	e.blocks = append(e.blocks, k)
 	return k, nil
 }
 
@@ -74,12 +89,16 @@ func (s *sharing) fill() error {
 	return nil
 }
 
-// needs are the files that a later checkpoint may build on.
-func (s *sharing) needs() []string {
-	if s.file.uri == "" {
-		return s.earlier
+// sizes are those of the files that a later checkpoint may build on.
+func (s *sharing) sizes() map[string]int64 {
+	all := map[string]int64{}
+	if s.file.uri != "" {
+		all[s.file.uri] = s.file.size()
 	}
-	return append([]string{s.file.uri}, s.earlier...)
+	for _, e := range s.earlier {
+		all[e.uri] = e.size
+	}
+	return all
 }
 
 // changeWriter is the operator.ChangeWriter of an incremental checkpoint.
@@ -163,7 +182,7 @@ func (w *changeWriter) Part(name []byte) error {
 // chains is what the base has of the state.
 func (w *changeWriter) chains() map[chainKey]*chain {
 	all := map[chainKey]*chain{}
-	for _, o := range w.share.base.GetOperators() {
+	for _, o := range w.share.base.state.GetOperators() {
 		if string(o.GetOperator()) != string(w.op.GetOperator()) {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -137,7 +138,7 @@ type share struct {
 	options     *linkpb.CheckpointOptions
 	ack         *linkpb.CheckpointAck
 	incremental bool
-	base        *linkpb.TaskState // what its snapshots build on; nil for nothing
+	base        *base // what its snapshots build on; nil for nothing
 	snapshots   []captured
 	channels    []*inFlight
 }
@@ -314,9 +315,9 @@ func (t *Task) upload(ctx context.Context, s *share) {
 	}
 	ack.State, ack.AsyncMs = state, time.Since(start).Milliseconds()
 	if s.incremental {
-		t.cp.bases.add(ack.GetCheckpoint(), state)
+		t.cp.bases.add(ack.GetCheckpoint(), &base{state, w.share.sizes()})
 		if t.job.Settings.LocalBackup {
-			t.job.Local.Needs(ack.GetCheckpoint(), w.share.needs())
+			t.job.Local.Needs(ack.GetCheckpoint(), slices.Collect(maps.Keys(w.share.sizes())))
 		}
 	}
 	t.host.Acknowledge(ack)

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/weftstream/weft/filesystem"
+	"github.com/weftstream/weft/filesystem/fstest"
 	"github.com/weftstream/weft/graph"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
@@ -31,9 +32,9 @@ const registerGroups = 8
 type world struct {
 	*testing.T
 	rnd     *rand.Rand
-	dir     string
 	files   *filesystem.Set
 	storage *checkpoint.Storage
+	local   *checkpoint.LocalCopies
 	cfg     checkpoint.Config
 	g       *graph.JobGraph
 	cp      *checkpoint.Coordinator
@@ -41,16 +42,17 @@ type world struct {
 	runs    int
 	attempt int32
 	tasks   []*member
-	old     []*member // that were replaced: they may still acknowledge
 	expect  map[int64]map[place]uint64
 	taken   map[int64][]map[place]uint64 // of pending checkpoints
 	acks    []*linkpb.CheckpointAck      // that the coordinator hasn't got
+	heard   chan struct{}
 	mu      sync.Mutex
 	built   int
 	made    map[int]*registers // by subtask; guarded by mu
 	job     *Job
 	written int64
 	held    int64
+	regular bool  // one checkpoint at a time, none is asked for, and no JobMaster is lost: all copies are kept
 	newest  int64 // of the completed checkpoints since the last start
 	leaky   bool  // a JobMaster has taken with it what it knew of files
 }
@@ -93,18 +95,35 @@ func (m *member) Acknowledge(a *linkpb.CheckpointAck) {
 		m.w.Error(err)
 	}
 	m.w.acks = append(m.w.acks, a)
+	select {
+	case m.w.heard <- struct{}{}:
+	default:
+	}
+}
+
+// acked waits for an acknowledgement that isn't delivered.
+func (m *member) acked(t *testing.T) {
+	for {
+		m.w.mu.Lock()
+		n := len(m.w.acks)
+		m.w.mu.Unlock()
+		if n > 0 {
+			return
+		}
+		select {
+		case <-m.w.heard:
+		case <-time.After(30 * time.Second):
+			t.Fatal("nothing is acknowledged")
+		}
+	}
 }
 
 func newWorld(t *testing.T, rnd *rand.Rand) *world {
-	files, err := filesystem.NewSet(filesystem.SetConfig{})
-	if err != nil {
-		t.Fatal(err)
+	w := &world{T: t, rnd: rnd, regular: rnd.IntN(2) == 0}
+	w.init("file://" + w.TempDir())
+	if w.regular {
+		w.cfg.MaxConcurrent = 1
 	}
-	t.Cleanup(func() { _ = files.Close() })
-	w := &world{T: t, rnd: rnd, dir: t.TempDir(), files: files, storage: checkpoint.NewStorage(files), now: 1,
-		expect: map[int64]map[place]uint64{}, taken: map[int64][]map[place]uint64{}}
-	w.cfg = checkpoint.Config{Interval: 1, Timeout: 1 << 40, MaxConcurrent: 3, Retained: 1 + rnd.IntN(3), Retention: checkpoint.RetainOnCancel, History: 100,
-		Tolerable: 1 << 30, AfterFinish: true, Incremental: true, Directory: w.dir + "/checkpoints", SavepointDirectory: w.dir + "/savepoints", PerJob: rnd.IntN(4) > 0, InlineThreshold: []int64{0, 100, 1 << 20}[rnd.IntN(3)]}
 	w.start(1+rnd.IntN(3), nil)
 	for range 100 {
 		w.tasks[rnd.IntN(len(w.tasks))].op.change()
@@ -115,6 +134,23 @@ func newWorld(t *testing.T, rnd *rand.Rand) *world {
 		}
 	})
 	return w
+}
+
+// init makes all but the job. memory: is a file system, too.
+func (w *world) init(dir string) {
+	memory := named{fstest.NewMemory("alice")}
+	files, err := filesystem.NewSet(filesystem.SetConfig{Schemes: map[string]filesystem.Opener{
+		"memory": func(string) (filesystem.FileSystem, error) { return memory, nil }}})
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(func() { _ = files.Close() })
+	w.files, w.storage, w.now, w.local = files, checkpoint.NewStorage(files), 1, checkpoint.NewLocalCopies(w.TempDir(), quiet)
+	w.heard = make(chan struct{}, 1)
+	w.expect, w.taken = map[int64]map[place]uint64{}, map[int64][]map[place]uint64{}
+	w.cfg = checkpoint.Config{Interval: 1, Timeout: 1 << 40, MaxConcurrent: 3, Retained: 1 + w.rnd.IntN(3), Retention: checkpoint.RetainOnCancel, History: 100,
+		Tolerable: 1 << 30, AfterFinish: true, Incremental: true, Directory: dir + "/checkpoints", SavepointDirectory: dir + "/savepoints",
+		PerJob: w.rnd.IntN(4) > 0, InlineThreshold: []int64{0, 100, 1 << 20}[w.rnd.IntN(3)]}
 }
 
 // start starts the job at a parallelism from a checkpoint, nil for nothing.
@@ -191,8 +227,8 @@ func (w *world) run(spec *linkpb.Task) *member {
 		w.Fatal(err)
 	}
 	m := &member{w: w, op: op, exch: x, up: make(chan struct{})}
-	job := &task.Job{Graph: g, Stream: &w.job.StreamGraph, Nodes: map[operator.ID]*graph.Node{}, Exchange: x, Resource: "a", Files: w.files, Log: quiet,
-		Settings: task.Settings{Checkpoints: true, SharedDirectory: checkpoint.SharedDirectory(w.cfg.Directory, g.ID())}}
+	job := &task.Job{Graph: g, Stream: &w.job.StreamGraph, Nodes: map[operator.ID]*graph.Node{}, Exchange: x, Resource: "a", Files: w.files, Local: w.local, Log: quiet,
+		Settings: task.Settings{Checkpoints: true, LocalBackup: true, LocalRecovery: w.rnd.IntN(2) == 0, SharedDirectory: checkpoint.SharedDirectory(w.cfg.Directory, g.ID())}}
 	for _, n := range w.job.Nodes {
 		job.Nodes[n.OperatorID()] = n
 	}
@@ -263,6 +299,11 @@ func (w *world) act() {
 				for _, m := range w.tasks {
 					m.task.Notice(a.ID, a.Complete)
 				}
+				if !a.Complete {
+					w.local.Aborted(a.ID)
+				} else if w.local.Completed(a.ID); w.regular {
+					w.copied(w.cp.Latest())
+				}
 			case checkpoint.Answer:
 				if a.Err != nil && !strings.Contains(a.Err.Error(), "aborted") {
 					w.Fatal(a.Err)
@@ -270,6 +311,20 @@ func (w *world) act() {
 			case checkpoint.Fail:
 				w.Fatal(a)
 			}
+		}
+	}
+}
+
+// copied checks that there are copies of all files of a checkpoint.
+func (w *world) copied(md *checkpointpb.Metadata) {
+	w.Helper()
+	for _, s := range md.Vertices[0].Subtasks {
+		for _, uri := range s.Files {
+			f, err := w.local.Open(uri)
+			if err != nil {
+				w.Fatalf("checkpoint %d: %v", md.Checkpoint, err)
+			}
+			_ = f.Close()
 		}
 	}
 }
@@ -342,9 +397,14 @@ func (w *world) retained() map[int64]string {
 	return all
 }
 
+// named is a file system under a scheme of its own.
+type named struct{ filesystem.FileSystem }
+
+func (n named) URI(p string) string { return "memory://x" + p }
+
 // left are the files in the directory of checkpoints.
 func (w *world) left() (all []string) {
-	err := filepath.WalkDir(w.cfg.Directory, func(p string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(strings.TrimPrefix(w.cfg.Directory, "file://"), func(p string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			all = append(all, "file://"+p)
 		}

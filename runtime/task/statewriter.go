@@ -99,7 +99,7 @@ func (w *stateWriter) put(group int, data []byte) (*linkpb.StateBlock, error) {
 // finish makes everything durable and returns the state.
 func (w *stateWriter) finish() (*linkpb.TaskState, error) {
 	if w.share != nil {
-		if err := w.share.fill(); err != nil {
+		if err := errors.Join(w.share.gather(), w.share.fill()); err != nil {
 			return nil, err
 		}
 	}
@@ -115,7 +115,9 @@ func (w *stateWriter) finish() (*linkpb.TaskState, error) {
 		files = append(files, f)
 	}
 	if w.share != nil {
-		w.state.Files = append(w.state.Files, w.share.earlier...)
+		for _, e := range w.share.earlier {
+			w.state.Files = append(w.state.Files, e.uri)
+		}
 	}
 	if w.share != nil || len(w.state.Files) == 0 {
 		w.place(files)

@@ -69,6 +69,7 @@ func (c *Coordinator) store(now int64, p *pending) {
 	}
 	p.record.StateSize = bytesOf(md)
 	pointer := &checkpointpb.Pointer{Path: md.GetDirectory(), Checkpoint: p.id, Next: c.next, Older: c.retained()}
+	pointer.Superseded = c.superseded(pointer)
 	if md.GetDirectory() == "" {
 		data, err := EncodeMetadata(md)
 		if err != nil {
@@ -159,7 +160,6 @@ func (c *Coordinator) Stored(now int64, id int64, pointer *checkpointpb.Pointer,
 	}
 	c.remove(p)
 	c.failures, c.lastEnd = 0, now
-	superseded := c.superseded(pointer)
 	c.latest, c.pointer = p.metadata, pointer
 	c.shared.completed(p)
 	for _, o := range p.commits {
@@ -182,7 +182,7 @@ func (c *Coordinator) Stored(now int64, id int64, pointer *checkpointpb.Pointer,
 	c.owed = append(c.owed, owed{id: id, commits: p.commits})
 	c.emit(Commit{ID: id, Commits: p.commits})
 	c.emit(Notify{ID: id, Complete: true})
-	c.sweep(Discard{Directories: superseded})
+	c.RemoveSuperseded()
 	if p.request != nil {
 		c.emit(Answer{Request: p.request.ID, ID: id, Path: p.metadata.GetDirectory()})
 	}
@@ -265,10 +265,17 @@ func (c *Coordinator) superseded(next *checkpointpb.Pointer) []string {
 			gone = append(gone, r.GetPath())
 		}
 	}
+	return gone
+}
+
+// RemoveSuperseded removes what the latest record has superseded. A JobMaster that takes a job over calls it, when it has said what
+// those checkpoints need: the one before may have ended between the record and the removal.
+func (c *Coordinator) RemoveSuperseded() {
+	gone := c.pointer.GetSuperseded()
 	for _, r := range c.stats.History {
 		r.Discarded = r.Discarded || slices.Contains(gone, r.Path)
 	}
-	return gone
+	c.sweep(Discard{Directories: slices.Clone(gone)})
 }
 
 // Ended says that the job has ended with a status, and what of its checkpoints goes with it. Savepoints stay; ok is false if

@@ -35,6 +35,8 @@ func (m *JobMaster) begin(ctx context.Context) {
 			for dir, files := range older {
 				m.core.cp.Needs(dir, files)
 			}
+			m.core.cp.RemoveSuperseded()
+			m.core.checkpointActions(now)
 		}
 		m.core.start(now)
 	case m.c.Checkpoint != nil:
@@ -74,20 +76,28 @@ func (m *JobMaster) load(ctx context.Context) (*checkpointpb.Pointer, *checkpoin
 	return p, md, nil
 }
 
-// needsOf reads which files the checkpoints need that are kept beside the latest one, so that they go with them. What one needs
+// needsOf reads which files the checkpoints need that were taken before the latest one, so that they go with them. What one needs
 // that can't be read stays until the job ends.
 func (m *JobMaster) needsOf(ctx context.Context, p *checkpointpb.Pointer) map[string][]string {
 	all := map[string][]string{}
-	for _, r := range p.GetOlder() {
-		if m.storage == nil || r.GetPath() == "" || r.GetSavepoint() {
-			continue
+	read := func(dir string) {
+		if m.storage == nil || dir == "" {
+			return
 		}
-		md, err := m.storage.Load(ctx, r.GetPath())
-		if err != nil {
+		md, err := m.storage.Load(ctx, dir)
+		if err == nil {
+			all[dir] = checkpoint.Outside(md)
+		} else if !errors.Is(err, checkpoint.ErrNotACheckpoint) { // else it is removed already
 			m.c.Logger.Warn("what an earlier checkpoint shares with others stays until the job ends", "error", err)
-			continue
 		}
-		all[r.GetPath()] = checkpoint.Outside(md)
+	}
+	for _, r := range p.GetOlder() {
+		if !r.GetSavepoint() {
+			read(r.GetPath())
+		}
+	}
+	for _, dir := range p.GetSuperseded() {
+		read(dir)
 	}
 	return all
 }

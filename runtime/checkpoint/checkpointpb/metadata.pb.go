@@ -315,9 +315,10 @@ type Pointer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"` // URI of the directory that holds _metadata; empty if metadata is inline
 	Checkpoint    int64                  `protobuf:"varint,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
-	Inline        []byte                 `protobuf:"bytes,3,opt,name=inline,proto3" json:"inline,omitempty"` // the Metadata itself, of a job without a checkpoint directory
-	Older         []*Retained            `protobuf:"bytes,4,rep,name=older,proto3" json:"older,omitempty"`   // completed before and kept, newest first
-	Next          int64                  `protobuf:"varint,5,opt,name=next,proto3" json:"next,omitempty"`    // ids below were used
+	Inline        []byte                 `protobuf:"bytes,3,opt,name=inline,proto3" json:"inline,omitempty"`         // the Metadata itself, of a job without a checkpoint directory
+	Older         []*Retained            `protobuf:"bytes,4,rep,name=older,proto3" json:"older,omitempty"`           // completed before and kept, newest first
+	Next          int64                  `protobuf:"varint,5,opt,name=next,proto3" json:"next,omitempty"`            // ids below were used
+	Superseded    []string               `protobuf:"bytes,6,rep,name=superseded,proto3" json:"superseded,omitempty"` // directories of checkpoints that are removed after this record was written, or by the next JobMaster
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -385,6 +386,13 @@ func (x *Pointer) GetNext() int64 {
 		return x.Next
 	}
 	return 0
+}
+
+func (x *Pointer) GetSuperseded() []string {
+	if x != nil {
+		return x.Superseded
+	}
+	return nil
 }
 
 type Retained struct {
@@ -479,7 +487,7 @@ const file_runtime_checkpoint_checkpointpb_metadata_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
 	"\vparallelism\x18\x02 \x01(\x05R\vparallelism\x12'\n" +
 	"\x0fmax_parallelism\x18\x03 \x01(\x05R\x0emaxParallelism\x120\n" +
-	"\bsubtasks\x18\x04 \x03(\v2\x14.weft.link.TaskStateR\bsubtasks\"\x9a\x01\n" +
+	"\bsubtasks\x18\x04 \x03(\v2\x14.weft.link.TaskStateR\bsubtasks\"\xba\x01\n" +
 	"\aPointer\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1e\n" +
 	"\n" +
@@ -487,7 +495,10 @@ const file_runtime_checkpoint_checkpointpb_metadata_proto_rawDesc = "" +
 	"checkpoint\x12\x16\n" +
 	"\x06inline\x18\x03 \x01(\fR\x06inline\x12/\n" +
 	"\x05older\x18\x04 \x03(\v2\x19.weft.checkpoint.RetainedR\x05older\x12\x12\n" +
-	"\x04next\x18\x05 \x01(\x03R\x04next\"\\\n" +
+	"\x04next\x18\x05 \x01(\x03R\x04next\x12\x1e\n" +
+	"\n" +
+	"superseded\x18\x06 \x03(\tR\n" +
+	"superseded\"\\\n" +
 	"\bRetained\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1e\n" +
 	"\n" +

@@ -36,9 +36,10 @@ type ChangeWriter interface {
 	Changes(group int, entries []byte) error
 }
 
-// An entry is the id of a pair and the rest of it: the pair is the one, and then the other. Within a group of a part an id
-// stands for one pair; a later entry replaces an earlier one. In bytes: the id's length, 0 for a removal or the length of
-// the rest plus 1, both as unsigned varints, the id, the rest.
+// An entry is the id of a pair and the rest of it: the pair is the one, and then the other. Pairs that come and go together may
+// be one entry, whose rest ends with the further pairs. Within a group of a part an id stands for one entry; a later one
+// replaces an earlier one. In bytes: the id's length, 0 for a removal or the length of the rest plus 1, both as unsigned
+// varints, the id, the rest.
 
 // AppendEntry appends a pair. id is what precedes rest in it, as a rule its key.
 func AppendEntry(dst, id, rest []byte) []byte {

@@ -354,3 +354,27 @@ func TestClaimedSharedFiles(t *testing.T) {
 		b.gone("after 2", "ab", "")
 	}
 }
+
+// TestNextJobMasterRemovesWhatIsSuperseded: the JobMaster before may have ended between a record and the removal of what it
+// supersedes.
+func TestNextJobMasterRemovesWhatIsSuperseded(t *testing.T) {
+	b := newShared(t, nil)
+	b.under(1, 0)
+	first := b.full(1, "ab", "c")
+	b.under(2, 1)
+	b.full(2, "ad", "e")
+	if got := b.Pointer().GetSuperseded(); !slices.Equal(got, []string{dirOf(1)}) {
+		t.Fatalf("the record of checkpoint 2 supersedes %q", got)
+	}
+	next := &bench{t: t, Coordinator: New(b.cfg, b.g, "next", b.Pointer(), b.Latest())}
+	next.Needs(dirOf(1), Outside(first))
+	next.RemoveSuperseded()
+	actions := next.Take()
+	if len(actions) != 1 {
+		t.Fatalf("the next JobMaster does %v", actions)
+	}
+	d, ok := actions[0].(Discard)
+	if !ok || !slices.Equal(d.Directories, []string{dirOf(1)}) || len(d.Files) != 0 || !slices.Equal(d.Shared, []string{sharedAt + "b", sharedAt + "c"}) {
+		t.Errorf("the next JobMaster does %v", actions[0])
+	}
+}

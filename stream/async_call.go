@@ -54,6 +54,9 @@ func (o *async[T, R, U]) watch(ctx context.Context, c *asyncCall[T, R]) (intime 
 		})
 	})
 	return func() bool {
+		if ctx.Err() != nil { // a function that heeds its context may be back before the watch has begun
+			return false
+		}
 		stopped := stop()
 		if stopped {
 			o.calls.Done()

@@ -19,14 +19,6 @@ func freezeTable[K comparable, V any](t *state.Table[K, V], inc increment) *stat
 	return t.SnapshotSince(inc.checkpoint, inc.base)
 }
 
-// freezeLog takes what was logged since the base of a snapshot, and says whether that is all that happened.
-func freezeLog[E any](l *state.Log[E], inc increment) ([]E, bool) {
-	if inc.checkpoint == 0 {
-		return nil, false
-	}
-	return l.Since(inc.checkpoint, inc.base)
-}
-
 // writer makes what writes the keyed states of a snapshot: in blocks of pairs, or in parts.
 func (inc increment) writer(w operator.StateWriter) (*pairWriter, error) {
 	p := &pairWriter{w: w}

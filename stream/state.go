@@ -50,6 +50,8 @@ type stateView interface {
 	encode(dst []byte, slot int32) ([]byte, bool)
 	// encodeExpiry appends when the value of slot expires, if there is one.
 	encodeExpiry(dst []byte, slot int32) ([]byte, bool)
+	// touch looks at all these slots, so that they are in the processor's cache, and counts those with a value.
+	touch(slots []int32) (set int)
 }
 
 // StateOption changes a state.

@@ -43,6 +43,15 @@ func (c *cells[V]) freeze() stateView {
 	return v
 }
 
+func (v *cellsView[V]) touch(slots []int32) (set int) {
+	for _, slot := range slots {
+		if v.pages[slot>>pageBits][slot&pageMask].set {
+			set++
+		}
+	}
+	return set
+}
+
 // has says whether slot has a value.
 func (v *cellsView[V]) has(slot int32) bool {
 	i, j := slot>>pageBits, slot&pageMask
@@ -203,26 +212,56 @@ func (v *processorView[K]) pairs(p *pairWriter, i int, value func(dst []byte, sl
 		if removals(p, v.keys, group, v.kt.EncodeValue) {
 			each = v.keys.EachChanged
 		}
+		var near nearby[K]
+		putNear := func() {
+			v.states[i].touch(near.slots[:near.n])
+			for at := range near.n {
+				p.pair = v.kt.EncodeValue(p.pair[:0], near.keys[at])
+				id, set := len(p.pair), false
+				p.pair, set = value(p.pair, near.slots[at])
+				p.putOrRemove(id, set)
+			}
+			near.n = 0
+		}
 		each(group, func(k *K, slot *int32, src []byte) bool {
-			p.pair = v.kt.EncodeValue(p.pair[:0], k)
-			id, set := len(p.pair), false
 			if slot != nil {
-				p.pair, set = value(p.pair, *slot)
-			} else {
-				s, err := storedStateAt(src, i)
-				if err != nil {
-					p.failed(err)
-					return false
+				if near.add(k, *slot) {
+					putNear()
 				}
-				if set = s.set && !(v.states[i].expires && v.now >= s.expiry); set {
-					p.pair = stored(p.pair, s)
-				}
+				return p.err == nil
+			}
+			p.pair = v.kt.EncodeValue(p.pair[:0], k)
+			id := len(p.pair)
+			s, err := storedStateAt(src, i)
+			if err != nil {
+				p.failed(err)
+				return false
+			}
+			set := s.set && !(v.states[i].expires && v.now >= s.expiry)
+			if set {
+				p.pair = stored(p.pair, s)
 			}
 			p.putOrRemove(id, set)
 			return p.err == nil
 		})
+		putNear()
 		p.failed(v.keys.Err())
 	})
+}
+
+// nearby gathers keys whose values are then read together: they are anywhere in memory, and what takes time is to wait for
+// them one after the other.
+type nearby[K comparable] struct {
+	n     int
+	keys  [32]*K
+	slots [32]int32
+}
+
+// add says that there is no room for another one.
+func (b *nearby[K]) add(k *K, slot int32) (full bool) {
+	b.keys[b.n], b.slots[b.n] = k, slot
+	b.n++
+	return b.n == len(b.slots)
 }
 
 func int64Schema() ([]byte, error) {

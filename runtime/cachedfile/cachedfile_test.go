@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -72,7 +73,7 @@ func tree(t *testing.T, root string) []string {
 // jobManager serves what is put by its hash, and counts.
 type jobManager struct {
 	content map[[32]byte][]byte
-	opened  int
+	opened  atomic.Int32
 	read    func(io.Reader) io.Reader // what TaskManagers get to see; nil: the content
 }
 
@@ -84,7 +85,7 @@ func (j *jobManager) put(_ context.Context, path string) (artifact.Artifact, err
 }
 
 func (j *jobManager) open(_ context.Context, sum [32]byte) (io.ReadCloser, error) {
-	j.opened++
+	j.opened.Add(1)
 	b, ok := j.content[sum]
 	if !ok {
 		return nil, rpc.ErrArtifactNotFound
@@ -153,10 +154,10 @@ func TestUploaded(t *testing.T) {
 	if paths["directory"] != job+"/4/dlink" || paths["plain"] != job+"/0/plain.txt" || len(paths) != len(files) {
 		t.Errorf("paths %v", paths)
 	}
-	opened := jm.opened
+	opened := jm.opened.Load()
 	again, err := Source{JobManager: jm.open}.Fetch(t.Context(), job, files)
-	if err != nil || jm.opened != opened || again["plain"] != paths["plain"] {
-		t.Errorf("the second time: %v, %v; opened %d times", again, err, jm.opened-opened)
+	if err != nil || jm.opened.Load() != opened || again["plain"] != paths["plain"] {
+		t.Errorf("the second time: %v, %v; opened %d times", again, err, jm.opened.Load()-opened)
 	}
 }
 

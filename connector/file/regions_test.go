@@ -46,7 +46,7 @@ var twoRegions = stream.Define("two-regions", func(env *stream.Env, p twoParams)
 		stream.Process(stream.KeyBy(numbers, func(n int64) int64 { return n % p.Keys }), func(rt *stream.Runtime) *fragile {
 			f := &fragile{n: stream.ValueState[int64](rt, "n")}
 			if name == "shaky" {
-				f.patience = rand.Int64N(p.Events/8) + 100
+				f.patience = rand.Int64N(p.Events/20) + 50 // so that all panics come, however late checkpoints are
 			} else {
 				born.Add(1)
 			}

@@ -69,10 +69,11 @@ func (c *core) beginRestart(now int64, why string, where regionSet) {
 	c.redeploy(now)
 }
 
-// giveBack returns the slots on a host that has ended: its TaskManager, if it lives, can start another for them.
+// giveBack returns the slots on a host that has ended, also while the job waits for its first ones: its TaskManager, if it
+// lives, can start another for them.
 func (c *core) giveBack(h *host) {
 	for _, s := range c.pool {
-		if s.host == h && c.status == restarting {
+		if s.host == h && c.active() { // a job that ends releases all of them
 			c.emit(returnAction{resourceID: h.loc.ResourceID, allocation: []byte(s.allocation)})
 		}
 	}

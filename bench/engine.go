@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -154,6 +155,9 @@ func (c *cluster) checkpoint(ctx context.Context, o options, t *table) (err erro
 		}
 		took = append(took, time.Since(begin))
 		during = append(during, [2]int64{begin.UnixMilli() / 100, time.Now().UnixMilli() / 100})
+		if err := pause(ctx, 500*time.Millisecond); err != nil { // the one before is removed
+			return err
+		}
 		files, err := filesBelow(ctx, fsys, root)
 		if err != nil {
 			return err
@@ -240,7 +244,7 @@ func filesBelow(ctx context.Context, fsys filesystem.FileSystem, dir string) (si
 			continue
 		}
 		more, err := filesBelow(ctx, fsys, e.Path)
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // else it is a superseded checkpoint's, and was just removed
 			return nil, err
 		}
 		sizes = append(sizes, more...)

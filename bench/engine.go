@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -155,10 +155,7 @@ func (c *cluster) checkpoint(ctx context.Context, o options, t *table) (err erro
 		}
 		took = append(took, time.Since(begin))
 		during = append(during, [2]int64{begin.UnixMilli() / 100, time.Now().UnixMilli() / 100})
-		if err := pause(ctx, 500*time.Millisecond); err != nil { // the one before is removed
-			return err
-		}
-		files, err := filesBelow(ctx, fsys, root)
+		files, err := newestCheckpoint(ctx, fsys, path.Join(root, job))
 		if err != nil {
 			return err
 		}
@@ -232,22 +229,28 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// filesBelow are the sizes of the files below a directory.
-func filesBelow(ctx context.Context, fsys filesystem.FileSystem, dir string) (sizes []int64, err error) {
+// newestCheckpoint are the sizes of the files of the newest checkpoint in a job's directory. The one before may be there still.
+func newestCheckpoint(ctx context.Context, fsys filesystem.FileSystem, dir string) (sizes []int64, err error) {
 	entries, err := fsys.List(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
+	newest, at := -1, ""
 	for _, e := range entries {
-		if !e.IsDir {
-			sizes = append(sizes, e.Size)
-			continue
+		if n, ok := strings.CutPrefix(path.Base(e.Path), "chk-"); ok {
+			if n, err := strconv.Atoi(n); err == nil && n > newest {
+				newest, at = n, e.Path
+			}
 		}
-		more, err := filesBelow(ctx, fsys, e.Path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // else it is a superseded checkpoint's, and was just removed
-			return nil, err
-		}
-		sizes = append(sizes, more...)
+	}
+	if newest < 0 {
+		return nil, fmt.Errorf("no checkpoint in %s", fsys.URI(dir))
+	}
+	if entries, err = fsys.List(ctx, at); err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		sizes = append(sizes, e.Size)
 	}
 	return sizes, nil
 }

@@ -3,7 +3,6 @@ package client_test
 import (
 	"bytes"
 	"crypto/sha256"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,16 +62,7 @@ func TestSubmitUploadsCachedFiles(t *testing.T) {
 
 // TestSubmitUploadsCachedFilesAgain: a cluster that has lost one by the time of the submission gets it again.
 func TestSubmitUploadsCachedFilesAgain(t *testing.T) {
-	cluster := resttest.Start(t, nil)
-	lost := true
-	cluster.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if r.Method == http.MethodHead && lost {
-			lost = false
-			w.WriteHeader(http.StatusOK) // was there a moment ago
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+	cluster := forgetful(t)
 	c := newClient(t, cluster.Endpoint, resttest.Token)
 	if _, err := c.Submit(t.Context(), withFiles(executable(t, "x")), ""); err != nil {
 		t.Error(err)

@@ -191,7 +191,8 @@ func (d discard) Header() http.Header         { return d.h }
 func (d discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d discard) WriteHeader(int)             {}
 
-func TestSubmitUploadsAgainWhatTheClusterLost(t *testing.T) {
+// forgetful is a cluster that says that it has what it is asked for first, and has lost it by the time of the submission.
+func forgetful(t *testing.T) *resttest.Cluster {
 	cluster := resttest.Start(t, nil)
 	lost := true
 	cluster.Intercept(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -202,6 +203,11 @@ func TestSubmitUploadsAgainWhatTheClusterLost(t *testing.T) {
 		}
 		next.ServeHTTP(w, r)
 	})
+	return cluster
+}
+
+func TestSubmitUploadsAgainWhatTheClusterLost(t *testing.T) {
+	cluster := forgetful(t)
 	c := newClient(t, cluster.Endpoint, resttest.Token)
 	if _, err := c.Submit(t.Context(), job("words"), executable(t, "x")); err != nil {
 		t.Error(err)

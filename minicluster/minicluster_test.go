@@ -15,7 +15,6 @@ import (
 	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
-	"github.com/weftstream/weft/runtime/network/networktest"
 	. "github.com/weftstream/weft/runtime/task/tasktest"
 )
 
@@ -42,7 +41,7 @@ func (j jobs) graph(t *testing.T, name string, parallelism int) *graph.JobGraph 
 
 func start(t *testing.T, c Config) *MiniCluster {
 	t.Helper()
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	c.TempDir = t.TempDir()
 	m, err := New(c)
 	if err != nil {

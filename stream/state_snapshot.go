@@ -207,21 +207,21 @@ func (v *processorView[K]) Write(w operator.StateWriter) error {
 
 // pairs writes a pair of every key for which value appends something of state i, or stored where the key is in the store.
 func (v *processorView[K]) pairs(p *pairWriter, i int, value func(dst []byte, slot int32) ([]byte, bool), stored func([]byte, storedState) []byte) error {
+	var near nearby[K]
+	putNear := func() {
+		v.states[i].touch(near.slots[:near.n])
+		for at := range near.n {
+			p.pair = v.kt.EncodeValue(p.pair[:0], near.keys[at])
+			id, set := len(p.pair), false
+			p.pair, set = value(p.pair, near.slots[at])
+			p.putOrRemove(id, set)
+		}
+		near.n = 0
+	}
 	return p.part(v.r, nil, v.keys, func(group int) {
 		each := v.keys.Each
 		if removals(p, v.keys, group, v.kt.EncodeValue) {
 			each = v.keys.EachChanged
-		}
-		var near nearby[K]
-		putNear := func() {
-			v.states[i].touch(near.slots[:near.n])
-			for at := range near.n {
-				p.pair = v.kt.EncodeValue(p.pair[:0], near.keys[at])
-				id, set := len(p.pair), false
-				p.pair, set = value(p.pair, near.slots[at])
-				p.putOrRemove(id, set)
-			}
-			near.n = 0
 		}
 		each(group, func(k *K, slot *int32, src []byte) bool {
 			if slot != nil {

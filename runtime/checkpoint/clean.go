@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"path"
 	"strings"
 
@@ -87,10 +88,10 @@ func removeEmpty(ctx context.Context, f filesystem.FileSystem, dir string) error
 	return err
 }
 
-// Clean removes what a job that has ended needn't leave: checkpoints and what only they shared, directories of checkpoints that never became complete,
-// states of ended subtasks that no checkpoint needs, and the job's own directory if it is empty then. A completed checkpoint
-// that c doesn't name stays, with all that it refers to. Clean goes on after an error and returns the first; a checkpoint
-// that can't be read has everything kept that it may need.
+// Clean removes what a job that has ended needn't leave: checkpoints and what only they shared, directories of checkpoints
+// that never became complete, states of ended subtasks that no checkpoint needs, and the job's own directory if it is empty
+// then. A completed checkpoint that c doesn't name stays, with all that it refers to. Clean goes on after an error and returns
+// the first; a checkpoint that can't be read has everything kept that it may need.
 func (s *Storage) Clean(ctx context.Context, c Clean) error {
 	var errs []error
 	for _, dir := range c.Directories {
@@ -175,26 +176,37 @@ func (j *jobFiles) checkpoints(ctx context.Context, f filesystem.FileSystem, dir
 	if !j.PerJob {
 		return nil // those of other jobs are in the same place
 	}
-	entries, err := f.List(ctx, dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	all, err := checkpointsIn(ctx, f, dir)
+	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if !e.IsDir || !strings.HasPrefix(path.Base(e.Path), checkpointPrefix) {
-			continue
-		}
-		_, err := f.Stat(ctx, path.Join(e.Path, MetadataFile))
+	for _, c := range all {
+		_, err := f.Stat(ctx, path.Join(c, MetadataFile))
 		switch {
 		case err == nil:
-			err = j.needs(ctx, f.URI(e.Path))
+			err = j.needs(ctx, f.URI(c))
 		case errors.Is(err, fs.ErrNotExist):
-			err = j.s.Discard(ctx, f.URI(e.Path))
+			err = j.s.Discard(ctx, f.URI(c))
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// checkpointsIn lists the directories of checkpoints, complete or not, in a directory, which needn't be there.
+func checkpointsIn(ctx context.Context, f filesystem.FileSystem, dir string) (all []string, err error) {
+	entries, err := f.List(ctx, dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, e := range entries {
+		if e.IsDir && strings.HasPrefix(path.Base(e.Path), checkpointPrefix) {
+			all = append(all, e.Path)
+		}
+	}
+	return all, nil
 }
 
 // aborted removes the directory of a savepoint that was given up.
@@ -232,7 +244,7 @@ func (j *jobFiles) unused(ctx context.Context, f filesystem.FileSystem, dir stri
 }
 
 // filesOf yields the URIs of all files that md refers to.
-func filesOf(md *checkpointpb.Metadata) func(yield func(string) bool) {
+func filesOf(md *checkpointpb.Metadata) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, v := range md.GetVertices() {
 			for _, t := range v.GetSubtasks() {

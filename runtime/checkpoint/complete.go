@@ -63,7 +63,7 @@ func (c *Coordinator) store(now int64, p *pending) {
 	p.commits = c.fresh(commits)
 	md.Commits = c.withOwed(p.commits)
 	p.metadata, p.needs = md, Outside(md)
-	c.shared.note(p.needs)
+	c.shared.note(p.needs, true)
 	if !p.savepoint() { // which will have copies of its own
 		md.Shared = p.needs
 	}

@@ -445,7 +445,7 @@ func (c *Coordinator) Acknowledged(now int64, a *linkpb.CheckpointAck) {
 		return
 	}
 	p.acks[keyOf(a.GetId())] = a
-	c.shared.note(outsideOf(p.options.GetDirectory(), a.GetState()))
+	c.shared.note(outsideOf(p.options.GetDirectory(), slices.Values(a.GetState().GetFiles())), true)
 	r := p.record
 	r.LatestAck = now
 	r.StateSize += a.GetState().GetBytes()
@@ -569,34 +569,4 @@ func (c *Coordinator) abort(now int64, p *pending, reason string, counts bool) {
 	if c.running {
 		c.advance(now)
 	}
-}
-
-// Stats is a copy of what there is to tell.
-func (c *Coordinator) Stats() Stats {
-	s := c.stats
-	s.History = make([]*Record, len(c.stats.History))
-	copies := map[*Record]*Record{}
-	clone := func(r *Record) *Record {
-		if r == nil {
-			return nil
-		}
-		if copies[r] == nil {
-			k := *r
-			k.Vertices = make([]VertexRecord, len(r.Vertices))
-			for i, v := range r.Vertices {
-				k.Vertices[i] = VertexRecord{ID: v.ID, Subtasks: slices.Clone(v.Subtasks)}
-			}
-			copies[r] = &k
-		}
-		return copies[r]
-	}
-	for i, r := range c.stats.History {
-		s.History[i] = clone(r)
-	}
-	s.LatestCompleted, s.LatestSavepoint, s.LatestFailed = clone(s.LatestCompleted), clone(s.LatestSavepoint), clone(s.LatestFailed)
-	if s.Restored != nil {
-		r := *s.Restored
-		s.Restored = &r
-	}
-	return s
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/weftstream/weft/filesystem"
 	"github.com/weftstream/weft/runtime/checkpoint/checkpointpb"
@@ -63,18 +62,13 @@ func (s *Storage) removeShared(ctx context.Context, uris []string) error {
 
 // neededBeside notes what the completed checkpoints in a directory need.
 func (j *jobFiles) neededBeside(ctx context.Context, f filesystem.FileSystem, dir string) error {
-	entries, err := f.List(ctx, dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	all, err := checkpointsIn(ctx, f, dir)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if e.IsDir && strings.HasPrefix(path.Base(e.Path), checkpointPrefix) {
-			if err := j.needs(ctx, f.URI(e.Path)); err != nil {
-				return err
-			}
+	for _, c := range all {
+		if err := j.needs(ctx, f.URI(c)); err != nil {
+			return err
 		}
 	}
 	return nil

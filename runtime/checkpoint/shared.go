@@ -1,11 +1,11 @@
 package checkpoint
 
 import (
+	"iter"
 	"path"
 	"slices"
 	"strings"
 
-	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/checkpoint/checkpointpb"
 )
 
@@ -25,20 +25,16 @@ type base struct {
 	files []string
 }
 
-// note makes files known that tasks wrote, or that were known before.
-func (s *sharedFiles) note(files []string) {
-	for _, file := range files {
-		if _, known := s.known[file]; !known {
-			s.know(file, true)
-		}
-	}
-}
-
-func (s *sharedFiles) know(file string, own bool) {
+// note makes files known; own says that tasks of this run wrote those that weren't.
+func (s *sharedFiles) note(files []string, own bool) {
 	if s.known == nil {
 		s.known = map[string]bool{}
 	}
-	s.known[file] = own
+	for _, file := range files {
+		if _, known := s.known[file]; !known {
+			s.known[file] = own
+		}
+	}
 }
 
 // completed notes what a checkpoint needs that is complete.
@@ -62,11 +58,7 @@ func (s *sharedFiles) need(dir string, files []string) {
 // Needs says which files outside of its directory a completed checkpoint needs that was taken before: they are removed with
 // it.
 func (c *Coordinator) Needs(dir string, files []string) {
-	for _, file := range files {
-		if _, known := c.shared.known[file]; !known {
-			c.shared.know(file, false)
-		}
-	}
+	c.shared.note(files, false)
 	c.shared.need(dir, files)
 }
 
@@ -174,19 +166,14 @@ func inShared(file string) bool { return path.Base(path.Dir(file)) == sharedName
 
 // Outside are the files outside of its directory that a checkpoint needs, sorted.
 func Outside(md *checkpointpb.Metadata) []string {
-	all := slices.Clone(md.GetShared())
-	for _, v := range md.GetVertices() {
-		for _, t := range v.GetSubtasks() {
-			all = append(all, outsideOf(md.GetDirectory(), t)...)
-		}
-	}
+	all := outsideOf(md.GetDirectory(), filesOf(md))
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-// outsideOf are the files of a subtask's state outside of a checkpoint's directory.
-func outsideOf(dir string, t *linkpb.TaskState) (all []string) {
-	for _, file := range t.GetFiles() {
+// outsideOf are those of some files that aren't in a checkpoint's directory.
+func outsideOf(dir string, files iter.Seq[string]) (all []string) {
+	for file := range files {
 		if dir == "" || !strings.HasPrefix(file, dir+"/") {
 			all = append(all, file)
 		}

@@ -129,3 +129,33 @@ func summaryOf(all []int64) Summary {
 	return Summary{Min: all[0], Max: all[len(all)-1], Avg: total / int64(len(all)), P50: rank(500), P90: rank(900), P95: rank(950),
 		P99: rank(990), P999: rank(999)}
 }
+
+// Stats is a copy of what there is to tell.
+func (c *Coordinator) Stats() Stats {
+	s := c.stats
+	s.History = make([]*Record, len(c.stats.History))
+	copies := map[*Record]*Record{}
+	clone := func(r *Record) *Record {
+		if r == nil {
+			return nil
+		}
+		if copies[r] == nil {
+			k := *r
+			k.Vertices = make([]VertexRecord, len(r.Vertices))
+			for i, v := range r.Vertices {
+				k.Vertices[i] = VertexRecord{ID: v.ID, Subtasks: slices.Clone(v.Subtasks)}
+			}
+			copies[r] = &k
+		}
+		return copies[r]
+	}
+	for i, r := range c.stats.History {
+		s.History[i] = clone(r)
+	}
+	s.LatestCompleted, s.LatestSavepoint, s.LatestFailed = clone(s.LatestCompleted), clone(s.LatestSavepoint), clone(s.LatestFailed)
+	if s.Restored != nil {
+		r := *s.Restored
+		s.Restored = &r
+	}
+	return s
+}

@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
 	"github.com/weftstream/weft/runtime/host"
 	"github.com/weftstream/weft/runtime/network"
-	"github.com/weftstream/weft/runtime/network/networktest"
 	. "github.com/weftstream/weft/runtime/task/tasktest"
 )
 
@@ -45,7 +45,7 @@ func sums(env *operator.Env) (operator.Operator, error) {
 func TestJobOnHostsAgreesWithOracle(t *testing.T) {
 	for _, hosts := range []int{1, 2, 3} {
 		t.Run(fmt.Sprint(hosts, " hosts"), func(t *testing.T) {
-			networktest.NoLeak(t)
+			testkit.NoLeak(t)
 			const n, parallelism = 50_000, 4
 			var got Collected
 			c := run(t, hosts, parallelism, nil, func() *Job {
@@ -79,7 +79,7 @@ func TestJobOnHostsAgreesWithOracle(t *testing.T) {
 }
 
 func TestHelloReadyMetricsShutdown(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	c := run(t, 1, 1, nil, func() *Job {
 		j := &Job{}
 		j.Node("source", nil, 0, func(env *operator.Env) (operator.Operator, error) {
@@ -130,7 +130,7 @@ func TestHostThatCannotStartSaysWhy(t *testing.T) {
 			map[string]string{"execution.buffer-timeout.interval": "soon"}, "execution.buffer-timeout.interval"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			networktest.NoLeak(t)
+			testkit.NoLeak(t)
 			w := newWorker(t, "a", c.build)
 			w.start(t, make("source").Graph(t, 1), key, c.config)
 			<-w.done
@@ -149,7 +149,7 @@ func TestHostThatCannotStartSaysWhy(t *testing.T) {
 }
 
 func TestBufferTimeoutIsReadFromTheConfiguration(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	got := make(chan int, 16)
 	c := run(t, 1, 1, map[string]string{"execution.buffer-timeout": "0 ms"}, func() *Job {
 		j := &Job{}
@@ -193,10 +193,10 @@ func endless(j *Job, sunk *atomic.Int64) {
 }
 
 func TestCutConnectionIsSecondaryFailureOfThePeer(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	var sunk atomic.Int64
 	c := run(t, 2, 2, nil, func() *Job { j := &Job{}; endless(j, &sunk); return j })
-	networktest.Eventually(t, "records flow", func() bool { return sunk.Load() > 100_000 })
+	testkit.Eventually(t, "records flow", func() bool { return sunk.Load() > 100_000 })
 	c.workers[0].data.cut()
 	// Data from a to b flowed on the connection that b had dialled.
 	failed := func(w *worker, d *linkpb.Deploy, task int) *linkpb.Failure {
@@ -214,10 +214,10 @@ func TestCutConnectionIsSecondaryFailureOfThePeer(t *testing.T) {
 }
 
 func TestHostThatGoesAwayIsTheLostPeer(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	var sunk atomic.Int64
 	c := run(t, 2, 2, nil, func() *Job { j := &Job{}; endless(j, &sunk); return j })
-	networktest.Eventually(t, "records flow", func() bool { return sunk.Load() > 100_000 })
+	testkit.Eventually(t, "records flow", func() bool { return sunk.Load() > 100_000 })
 	c.workers[0].Close()
 	<-c.workers[0].done
 	if err := c.workers[0].err; err != nil {
@@ -231,7 +231,7 @@ func TestHostThatGoesAwayIsTheLostPeer(t *testing.T) {
 }
 
 func TestHostsWithDifferentJobKeysRefuseEachOther(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	var got Collected
 	make := func() *Job {
 		j := &Job{}
@@ -316,7 +316,7 @@ func relay(t *testing.T, c *cluster, n int) {
 }
 
 func TestCoordinatorAnswersAndCommits(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	var closed atomic.Int32
 	var committed []string
 	c := run(t, 2, 4, nil, func() *Job {
@@ -375,7 +375,7 @@ func TestCoordinatorAnswersAndCommits(t *testing.T) {
 
 // TestCommitOutlivesTheLink: a host whose TaskManager has gone ends a commit that is under way before its context ends.
 func TestCommitOutlivesTheLink(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	committing, proceed := make(chan struct{}), make(chan struct{})
 	cancelled := errors.New("the commit never ran")
 	c := run(t, 1, 1, nil, func() *Job {
@@ -421,7 +421,7 @@ func TestCoordinatorErrorsAndPanicsFailTheSubtask(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			networktest.NoLeak(t)
+			testkit.NoLeak(t)
 			c := run(t, 1, 1, nil, func() *Job { j := &Job{}; coordinated(j, co); return j })
 			relay(t, c, 1)
 			u := c.final()[0]
@@ -439,7 +439,7 @@ func TestCoordinatorErrorsAndPanicsFailTheSubtask(t *testing.T) {
 
 // A sink's coordinator refuses existing output when it opens; a job too short to notice must not look finished before.
 func TestTaskFinishesAfterItsHostsCoordinatorsOpened(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	open := make(chan struct{})
 	c := run(t, 1, 1, nil, func() *Job {
 		j := &Job{}
@@ -465,7 +465,7 @@ func TestTaskFinishesAfterItsHostsCoordinatorsOpened(t *testing.T) {
 }
 
 func TestDeployOfUnknownVertexFailsThatTask(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	c := run(t, 1, 1, nil, func() *Job { j := &Job{}; j.Node("source", nil, 0, generate(1)); return j })
 	c.final()
 	w := c.workers[0]
@@ -482,7 +482,7 @@ func (b broken) Send(*linkpb.FromHost) error   { return b.err }
 func (b broken) Recv() (*linkpb.ToHost, error) { return nil, b.err }
 
 func TestBrokenLinkAndEndedContext(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	cause := errors.New("stream reset")
 	build := func(string, []byte) (*graph.StreamGraph, error) { return nil, nil }
 	if err := host.Run(t.Context(), broken{cause}, host.Options{Build: build, Log: quiet}); !errors.Is(err, cause) {
@@ -499,7 +499,7 @@ func TestBrokenLinkAndEndedContext(t *testing.T) {
 }
 
 func TestHostThatStartsLateIsReached(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	var got Collected
 	make := func() *Job {
 		j := &Job{}

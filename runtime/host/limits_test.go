@@ -6,16 +6,16 @@ import (
 	"testing"
 
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/runtime/host"
-	"github.com/weftstream/weft/runtime/network/networktest"
 	. "github.com/weftstream/weft/runtime/task/tasktest"
 )
 
 // TestLimitsReachTheGoRuntime: what HostStart says, and HostLimits later, is what the Go runtime keeps to; but not in a
 // process that others share.
 func TestLimitsReachTheGoRuntime(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	processors, memory := runtime.GOMAXPROCS(0), debug.SetMemoryLimit(-1)
 	defer func() {
 		runtime.GOMAXPROCS(processors)

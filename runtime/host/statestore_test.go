@@ -8,10 +8,10 @@ import (
 	"testing"
 
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
 	"github.com/weftstream/weft/runtime/host"
-	"github.com/weftstream/weft/runtime/network/networktest"
 	"github.com/weftstream/weft/runtime/state"
 	. "github.com/weftstream/weft/runtime/task/tasktest"
 )
@@ -46,7 +46,7 @@ func (s *watchedStore) Close() error {
 // TestStateBackend: a host opens the backend that the configuration names with the memory that it says, and leaves nothing
 // in its directory; a backend that the application doesn't link is an error that says what to import.
 func TestStateBackend(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	backend := &watched{}
 	state.Register(backend)
 	for _, test := range []struct {

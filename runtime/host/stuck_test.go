@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
-	"github.com/weftstream/weft/runtime/network/networktest"
 	. "github.com/weftstream/weft/runtime/task/tasktest"
 )
 
@@ -29,7 +29,7 @@ func (m *mire) Poll() (time.Duration, bool, error) {
 // TestStuckSubtaskSaysWhereItIs: a subtask that ignores its cancellation, or has no part in a checkpoint that expires, is reported
 // with the stack of its own goroutine, and of no other.
 func TestStuckSubtaskSaysWhereItIs(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	in, out, once := make(chan struct{}), make(chan struct{}), &sync.Once{}
 	c := run(t, 1, 1, map[string]string{"task.cancellation.interval": "1 ms"}, func() *Job {
 		j := &Job{}
@@ -74,7 +74,7 @@ func (c *closing) Close() error { c.closed <- c.name; return nil }
 
 // TestSomeCoordinatorsClose: those of a region that restarts end, the others go on.
 func TestSomeCoordinatorsClose(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	closed := make(chan string, 4)
 	c := run(t, 1, 1, nil, func() *Job {
 		j := &Job{}
@@ -114,7 +114,7 @@ func TestSomeCoordinatorsClose(t *testing.T) {
 
 // TestCoordinatorClosedWhileItOpens: that its code is interrupted is no failure of the job, which restarts already.
 func TestCoordinatorClosedWhileItOpens(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	opening := make(chan struct{}, 1)
 	var opened atomic.Int32
 	c := run(t, 1, 1, nil, func() *Job {

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/operator"
 	. "github.com/weftstream/weft/runtime/network"
 	"github.com/weftstream/weft/runtime/network/networktest"
@@ -21,18 +22,18 @@ import (
 // both runs f in a host and between two hosts, with and without pinned frames, encryption and compression.
 func both(t *testing.T, f func(t *testing.T, from, to *node, typ operator.Type)) {
 	t.Run("local", func(t *testing.T) {
-		networktest.NoLeak(t)
+		testkit.NoLeak(t)
 		a := newNode(t, "a", nil)
 		f(t, a, a, networktest.Type{})
 	})
 	for _, alias := range []bool{false, true} {
 		t.Run(fmt.Sprintf("remote, pinned=%v", alias), func(t *testing.T) {
-			networktest.NoLeak(t)
+			testkit.NoLeak(t)
 			f(t, newNode(t, "a", nil), newNode(t, "b", nil), networktest.Type{Alias: alias})
 		})
 	}
 	t.Run("remote, encrypted and compressed", func(t *testing.T) {
-		networktest.NoLeak(t)
+		testkit.NoLeak(t)
 		change := func(c *Config) { c.Encrypt, c.Compress = true, true }
 		f(t, newNode(t, "a", change), newNode(t, "b", change), networktest.Type{})
 	})
@@ -142,7 +143,7 @@ func TestChannelKeepsOrderRecordsMarksAndEvents(t *testing.T) {
 }
 
 func TestAliasedRecordsOutliveTheirFrame(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	from, to := newNode(t, "a", nil), newNode(t, "b", nil)
 	typ := networktest.Type{Alias: true}
 	o, _, cancel := from.producer(t, 0, 0, typ)
@@ -185,7 +186,7 @@ func fill(t *testing.T, o *Output, p *Producer, cancel func(), size, want int) {
 			sent.Add(1)
 		}
 	}()
-	networktest.Eventually(t, "the producer is blocked", func() bool { return int(sent.Load()) >= want && p.Backpressured.Running() })
+	testkit.Eventually(t, "the producer is blocked", func() bool { return int(sent.Load()) >= want && p.Backpressured.Running() })
 	cancel()
 	if err := <-ended; !errors.Is(err, operator.ErrCancelled) {
 		t.Errorf("blocked in Send, then cancelled: %v", err)
@@ -266,7 +267,7 @@ func TestNoChannelWaitsBehindAnother(t *testing.T) {
 }
 
 func TestFullChannelsTakeTurns(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	a := newNode(t, "a", nil)
 	typ := networktest.Type{}
 	g, w := a.gate(t, "a", "", typ, 0, 1, 2)
@@ -293,7 +294,7 @@ func TestFullChannelsTakeTurns(t *testing.T) {
 }
 
 func TestBlockedChannelKeepsItsElements(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	a := newNode(t, "a", nil)
 	typ := networktest.Type{}
 	g, w := a.gate(t, "a", "", typ, 0, 1)
@@ -329,7 +330,7 @@ func TestBlockedChannelKeepsItsElements(t *testing.T) {
 }
 
 func TestLocalBatchesAreReused(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	a := newNode(t, "a", nil)
 	typ := networktest.Type{}
 	o, _, cancel := a.producer(t, 0, 0, typ)
@@ -354,7 +355,7 @@ func TestLocalBatchesAreReused(t *testing.T) {
 }
 
 func TestCutConnectionNamesThePeerOnBothSides(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	from, to := newNode(t, "a", nil), newNode(t, "b", nil)
 	typ := networktest.Type{}
 	o, p, cancel := from.producer(t, 0, 0, typ)
@@ -378,7 +379,7 @@ func TestCutConnectionNamesThePeerOnBothSides(t *testing.T) {
 			}
 		}
 	}()
-	networktest.Eventually(t, "the producer is blocked", p.Backpressured.Running)
+	testkit.Eventually(t, "the producer is blocked", p.Backpressured.Running)
 	from.cut()
 	var lost *PeerLostError
 	if err := <-failed; !errors.As(err, &lost) || lost.Peer != "b" {
@@ -400,7 +401,7 @@ func TestCutConnectionNamesThePeerOnBothSides(t *testing.T) {
 }
 
 func TestUnreachableHostIsALostPeer(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -415,7 +416,7 @@ func TestUnreachableHostIsALostPeer(t *testing.T) {
 }
 
 func TestDialIsTriedAgainUntilTheHostIsUp(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -456,7 +457,7 @@ func TestWhatGoesOverTheWire(t *testing.T) {
 	secret := strings.Repeat("secret", size/6)
 	for _, c := range []struct{ encrypt, compress bool }{{}, {true, false}, {false, true}, {true, true}} {
 		t.Run(fmt.Sprintf("encrypt %v compress %v", c.encrypt, c.compress), func(t *testing.T) {
-			networktest.NoLeak(t)
+			testkit.NoLeak(t)
 			wire := &recorder{}
 			change := func(cfg *Config) {
 				cfg.Encrypt, cfg.Compress = c.encrypt, c.compress
@@ -547,7 +548,7 @@ func TestHandshakeRefuses(t *testing.T) {
 		"another host":             {"c", nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			networktest.NoLeak(t)
+			testkit.NoLeak(t)
 			from, to := newNode(t, "a", c.both), newNode(t, "b", c.change)
 			w := NewWaker()
 			g, err := to.Gate(w, []ChannelSpec{{Type: networktest.Type{}, Peer: c.peer, Address: from.address}})
@@ -566,7 +567,7 @@ func TestHandshakeRefuses(t *testing.T) {
 }
 
 func TestAcceptorRefusesAnotherJob(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	a := newNode(t, "a", nil)
 	c, err := net.Dial("tcp", a.address)
 	if err != nil {
@@ -582,7 +583,7 @@ func TestAcceptorRefusesAnotherJob(t *testing.T) {
 }
 
 func TestReleasedGateDropsWhatStillComes(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	from, to := newNode(t, "a", nil), newNode(t, "b", nil)
 	typ := networktest.Type{}
 	o, p, cancel := from.producer(t, 0, 0, typ)
@@ -632,7 +633,7 @@ func TestCloseEndsWhoWaits(t *testing.T) {
 }
 
 func TestExchangeRefusesDoublesAndBadNames(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	a := newNode(t, "a", nil)
 	_, p, cancel := a.producer(t, 0, 0, networktest.Type{})
 	defer cancel()

@@ -122,7 +122,7 @@ type removal[K comparable] struct {
 func (t *Table[K, V]) SnapshotSince(checkpoint, base int64) *Frozen[K, V] {
 	last := t.removed.last
 	removed, known := t.removed.Since(checkpoint, base)
-	f := t.freeze()
+	f := t.Snapshot()
 	if known {
 		c := &changes[K]{base: base, last: last, removed: removed, touched: make([]bool, len(t.groups)), logged: make([]bool, len(t.groups))}
 		for i := range t.groups {

@@ -30,9 +30,7 @@ func (t *Table[K, V]) CopyValues(own func(*V)) { t.own = own }
 
 // Snapshot freezes what the table holds, in time that grows with the number of key groups only. Afterwards the first
 // change to a group copies that group. Several views may exist at once.
-func (t *Table[K, V]) Snapshot() *Frozen[K, V] { return t.freeze() }
-
-func (t *Table[K, V]) freeze() *Frozen[K, V] {
+func (t *Table[K, V]) Snapshot() *Frozen[K, V] {
 	f := &Frozen[K, V]{from: t.r.From, groups: make([][]slot[K, V], len(t.groups)), views: &t.views}
 	for i := range t.groups {
 		if g := &t.groups[i]; g.n != 0 {

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
-	"github.com/weftstream/weft/runtime/network/networktest"
 	"github.com/weftstream/weft/runtime/task"
 	. "github.com/weftstream/weft/runtime/task/tasktest"
 )
@@ -16,7 +16,7 @@ import (
 // TestAlignment: a checkpoint holds what came before its barriers and nothing that came after one, and the barrier goes
 // out between the two.
 func TestAlignment(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	r := newRig(t, rigOptions{channels: 3})
 	r.trigger(1)
 	r.send(0, 1)
@@ -38,7 +38,7 @@ func TestAlignment(t *testing.T) {
 
 // TestOptionsComeAfterTheBarriers: the channels wait for the options that come another way.
 func TestOptionsComeAfterTheBarriers(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	r := newRig(t, rigOptions{channels: 2})
 	r.send(0, 1)
 	r.barrier(1, 0)
@@ -60,7 +60,7 @@ func TestOptionsComeAfterTheBarriers(t *testing.T) {
 
 // TestNewerBarrierEndsTheAlignment: whoever sends a newer barrier has given the older checkpoint up.
 func TestNewerBarrierEndsTheAlignment(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	r := newRig(t, rigOptions{channels: 2})
 	r.trigger(1)
 	r.trigger(2)
@@ -83,7 +83,7 @@ func TestNewerBarrierEndsTheAlignment(t *testing.T) {
 
 // TestNoticeOfAbortEndsTheAlignment: channels flow again, and what still comes of that checkpoint means nothing.
 func TestNoticeOfAbortEndsTheAlignment(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	r := newRig(t, rigOptions{channels: 2})
 	r.trigger(1)
 	r.barrier(1, 0)
@@ -115,7 +115,7 @@ func TestNoticeOfAbortEndsTheAlignment(t *testing.T) {
 
 // TestEndedChannelsHaveEveryBarrier: before the checkpoint and while it is aligned.
 func TestEndedChannelsHaveEveryBarrier(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	r := newRig(t, rigOptions{channels: 3})
 	r.trigger(1)
 	r.send(0, 1)
@@ -137,7 +137,7 @@ func TestEndedChannelsHaveEveryBarrier(t *testing.T) {
 
 // TestFinishedTaskLeavesItsState: it stands for the task in later checkpoints; the end doesn't pass a barrier on the way.
 func TestFinishedTaskLeavesItsState(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	r := newRig(t, rigOptions{channels: 2, settings: task.Settings{Checkpoints: true}})
 	r.trigger(1)
 	r.send(0, 1)
@@ -164,7 +164,7 @@ func TestFinishedTaskLeavesItsState(t *testing.T) {
 
 // TestFailureToWriteDeclines: the subtask goes on and takes the next checkpoint.
 func TestFailureToWriteDeclines(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	r := newRig(t, rigOptions{channels: 1})
 	r.send(0, 1)
 	r.out(1)
@@ -183,7 +183,7 @@ func TestFailureToWriteDeclines(t *testing.T) {
 
 // TestConcurrentCheckpoints: the barriers of the next checkpoint are on their way before the first one is aligned.
 func TestConcurrentCheckpoints(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	r := newRig(t, rigOptions{channels: 2})
 	r.trigger(1)
 	r.trigger(2)
@@ -210,7 +210,7 @@ func TestConcurrentCheckpoints(t *testing.T) {
 
 // TestBarriersOfTwoInputs: one input waits for the other's barriers.
 func TestBarriersOfTwoInputs(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	r := newRig(t, rigOptions{inputs: 2, channels: 2}) // channels 0 and 1, 2 and 3
 	r.trigger(1)
 	r.send(0, 1)
@@ -265,7 +265,7 @@ func (s *checkpointedSource) Restore(r operator.StateReader) error { return s.me
 
 // TestStopWithSavepoint: what the sink gets is what the source's savepoint says, and the source neither goes on nor ends.
 func TestStopWithSavepoint(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	polled := make(chan int64, 1)
 	var got Collected
 	j := &Job{}
@@ -298,7 +298,7 @@ func TestStopWithSavepoint(t *testing.T) {
 
 // TestAbortedStopGoesOn: the sources of a job that was to be stopped with a savepoint that failed emit again.
 func TestAbortedStopGoesOn(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	polled := make(chan int64, 1)
 	var got Collected
 	j := &Job{}
@@ -324,7 +324,7 @@ func TestAbortedStopGoesOn(t *testing.T) {
 
 // TestDrainEndsTheJob: the source ends as if its input had, with the largest watermark, and every task leaves its state.
 func TestDrainEndsTheJob(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	polled := make(chan int64, 1)
 	var got Collected
 	var marks []int64
@@ -374,7 +374,7 @@ func awaitAcks(t *testing.T, r *running, n int) []*linkpb.CheckpointAck {
 
 // TestAtLeastOnce: barriers are counted and nothing waits for them, so that a checkpoint holds what came behind one.
 func TestAtLeastOnce(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	r := newRig(t, rigOptions{channels: 3, settings: task.Settings{AtLeastOnce: true}})
 	for id := range int64(5) {
 		r.trigger(id + 1)
@@ -411,7 +411,7 @@ func TestAtLeastOnce(t *testing.T) {
 
 // TestAtLeastOnceCountsBoundedly: a channel that runs ahead of another by any number of checkpoints costs the oldest.
 func TestAtLeastOnceCountsBoundedly(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	const n = 60
 	r := newRig(t, rigOptions{channels: 2, settings: task.Settings{AtLeastOnce: true}})
 	for id := range int64(n) {

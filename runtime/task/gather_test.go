@@ -4,13 +4,13 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/runtime/checkpoint"
-	"github.com/weftstream/weft/runtime/network/networktest"
 )
 
 // TestFewFilesOfEarlierCheckpoints: however many checkpoints a state was changed in, it is in few files, which hold little else.
 func TestFewFilesOfEarlierCheckpoints(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	w := &world{T: t, rnd: rand.New(rand.NewPCG(1, 2))}
 	w.init("memory://x")
 	w.cfg.Retained, w.cfg.InlineThreshold, w.cfg.MaxConcurrent = 1, 0, 1

@@ -8,17 +8,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
 	"github.com/weftstream/weft/runtime/checkpoint"
-	"github.com/weftstream/weft/runtime/network/networktest"
 )
 
 // TestIncrementalCheckpoints: random changes, checkpoints that complete, are aborted, come late or at once, savepoints
 // between them, restarts at other parallelisms and of other JobMasters: every completed checkpoint that is kept holds what
 // the registers held at its barriers, and no file is left that nobody needs.
 func TestIncrementalCheckpoints(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	seed := rand.Uint64()
 	var written, held int64
 	built := 0

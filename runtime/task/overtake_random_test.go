@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
 	"github.com/weftstream/weft/runtime/checkpoint"
@@ -186,7 +187,7 @@ func TestUnalignedRestoreAgreesWithOracle(t *testing.T) {
 			f.steps = append(f.steps, []graph.Partitioning{hash, rebalance}[rnd.IntN(2)])
 			width = append(width, 1+rnd.IntN(3))
 		}
-		networktest.NoLeak(t)
+		testkit.NoLeak(t)
 		hosts := []string{"a", "b"}[:1+rnd.IntN(2)]
 		r, g := f.start(t, width, nil, hosts...)
 		acks := f.checkpoint(t, r, rnd)

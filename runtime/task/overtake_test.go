@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
-	"github.com/weftstream/weft/runtime/network/networktest"
 	"github.com/weftstream/weft/runtime/task"
 	. "github.com/weftstream/weft/runtime/task/tasktest"
 )
@@ -46,7 +46,7 @@ func upTo(n int64) (all []int64) {
 // TestBarrierOvertakesWhatIsQueued: the checkpoint of a task that has done one batch of many completes, what was queued is
 // in it, and a task that starts from it has everything once, in the order of the channel, before new input.
 func TestBarrierOvertakesWhatIsQueued(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	r := newRig(t, rigOptions{channels: 2, settings: unalignedSettings, slow: true})
 	r.send(0, 1)
 	<-r.op.got // and stands still
@@ -82,7 +82,7 @@ func TestBarrierOvertakesWhatIsQueued(t *testing.T) {
 // TestOvertakenChannelIsKeptUntilItsBarrier: what arrives on a channel after the task has passed the barrier on belongs to
 // the checkpoint until the channel's own barrier.
 func TestOvertakenChannelIsKeptUntilItsBarrier(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	r := newRig(t, rigOptions{channels: 3, settings: unalignedSettings})
 	r.send(0, 1)
 	r.out(1)
@@ -111,7 +111,7 @@ func TestOvertakenChannelIsKeptUntilItsBarrier(t *testing.T) {
 
 // TestEndInTheQueueIsABarrier: a channel whose end is queued isn't waited for.
 func TestEndInTheQueueIsABarrier(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	r := newRig(t, rigOptions{channels: 2, settings: unalignedSettings, slow: true})
 	r.send(0, 1)
 	<-r.op.got
@@ -130,7 +130,7 @@ func TestEndInTheQueueIsABarrier(t *testing.T) {
 // TestAlignmentBecomesUnalignedAfterItsTimeout: a checkpoint whose barriers are there in time is aligned, one that lacks
 // one is not.
 func TestAlignmentBecomesUnalignedAfterItsTimeout(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	r := newRig(t, rigOptions{channels: 2, settings: unalignedSettings})
 	options := &linkpb.CheckpointOptions{InlineThreshold: 1 << 20, Unaligned: true, AlignedTimeoutMs: time.Hour.Milliseconds(), TimestampMs: time.Now().UnixMilli()}
 	r.task.Trigger(1, options, false)
@@ -161,7 +161,7 @@ func TestAlignmentBecomesUnalignedAfterItsTimeout(t *testing.T) {
 // TestUnalignedCheckpointIsGivenUp: by a notice, by a newer barrier, and for the size of what is in flight. None leaves
 // anything behind in the next one.
 func TestUnalignedCheckpointIsGivenUp(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	r := newRig(t, rigOptions{channels: 2, settings: unalignedSettings})
 	r.unaligned(1)
 	r.urgent(1, 0)
@@ -212,7 +212,7 @@ func TestSavepointsAndBroadcastAreAligned(t *testing.T) {
 		"broadcast": {broadcast, &linkpb.CheckpointOptions{InlineThreshold: 1 << 20, Unaligned: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			networktest.NoLeak(t)
+			testkit.NoLeak(t)
 			r := newRig(t, rigOptions{channels: 2, settings: unalignedSettings, partitioning: o.partitioning})
 			r.task.Trigger(1, o.options, false)
 			r.urgent(1, 0)
@@ -234,7 +234,7 @@ func TestSavepointsAndBroadcastAreAligned(t *testing.T) {
 // TestBarrierLeavesATaskWhoseReceiversStandStill: it takes no more input than they have room for, and passes the barrier
 // on without any.
 func TestBarrierLeavesATaskWhoseReceiversStandStill(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	r := newRig(t, rigOptions{channels: 2, settings: task.Settings{Unaligned: true, BatchSize: 1}})
 	const n = 22 // more than the output takes, and no more than the input holds
 	for i := range int64(n) {

@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
 	"github.com/weftstream/weft/runtime/network"
-	"github.com/weftstream/weft/runtime/network/networktest"
 	"github.com/weftstream/weft/runtime/task"
 	. "github.com/weftstream/weft/runtime/task/tasktest"
 )
@@ -282,7 +282,7 @@ func expectFinished(t *testing.T, r *running) {
 
 func TestKeyedJobAgreesWithOracle(t *testing.T) {
 	for _, parallelism := range []int{1, 2, 5} {
-		networktest.NoLeak(t)
+		testkit.NoLeak(t)
 		const n, mod = 20000, 17
 		var got Collected
 		j := &Job{}
@@ -309,7 +309,7 @@ func TestKeyedJobAgreesWithOracle(t *testing.T) {
 }
 
 func TestTwoInputsSideOutputTeeAndBroadcast(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	var main, odd, twice, both Collected
 	ends := 0
 	j := &Job{}
@@ -391,7 +391,7 @@ func (o *twoInputs) Input(i int) operator.Input {
 }
 
 func TestWatermarksAreTheMinimumOfTheChannels(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	var mu sync.Mutex
 	var seen []int64
 	j := &Job{}
@@ -444,13 +444,13 @@ func TestWatermarksAreTheMinimumOfTheChannels(t *testing.T) {
 // failing makes the job source -> bad, whose second operator's factory is f, and returns the one that failed.
 func failing(t *testing.T, f operator.Factory) *linkpb.Failure {
 	t.Helper()
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	j := &Job{}
 	src := j.Node("source", nil, 0, count(1000, 3))
 	bad := j.Node("bad", src, rebalance, pass)
 	j.Node("worse", bad, forward, f)
 	r := start(t, j, 1, task.Settings{}, nil)
-	networktest.Eventually(t, "the task fails", func() bool { return len(r.final(r.graph)["bad -> worse"]) == 1 })
+	testkit.Eventually(t, "the task fails", func() bool { return len(r.final(r.graph)["bad -> worse"]) == 1 })
 	r.cancel()
 	r.wait()
 	u := r.final(r.graph)["bad -> worse"][0]
@@ -556,15 +556,15 @@ func TestCancelInEveryState(t *testing.T) {
 	}
 	for name, build := range cases {
 		t.Run(name, func(t *testing.T) {
-			networktest.NoLeak(t)
+			testkit.NoLeak(t)
 			ready := make(chan struct{}, 1)
 			j := &Job{}
 			build(j, ready)
 			r := start(t, j, 2, task.Settings{}, nil)
 			<-ready
-			networktest.Eventually(t, "all tasks run", func() bool { return r.recorder.count(linkpb.ExecutionState_EXECUTION_RUNNING) == 4 })
+			testkit.Eventually(t, "all tasks run", func() bool { return r.recorder.count(linkpb.ExecutionState_EXECUTION_RUNNING) == 4 })
 			if strings.HasPrefix(name, "blocked") {
-				networktest.Eventually(t, "the source is blocked", func() bool {
+				testkit.Eventually(t, "the source is blocked", func() bool {
 					for _, tk := range r.tasks {
 						if tk.Metric().Io.BackpressuredMs > 0 {
 							return true
@@ -583,7 +583,7 @@ func TestCancelInEveryState(t *testing.T) {
 }
 
 func TestAskAndCommittablesAndCounters(t *testing.T) {
-	networktest.NoLeak(t)
+	testkit.NoLeak(t)
 	rec := &recorder{answer: func(q *linkpb.CoordinatorRequest) ([]byte, error) {
 		if string(q.Payload) == "bad" {
 			return nil, errors.New("refused")

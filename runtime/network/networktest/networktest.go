@@ -5,10 +5,8 @@ package networktest
 import (
 	"encoding/binary"
 	"errors"
-	"testing"
 	"unsafe"
 
-	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/operator"
 )
 
@@ -140,16 +138,4 @@ func Hash(v *Vec) {
 		h ^= h >> 13
 		v.H = append(v.H, h)
 	}
-}
-
-// NoLeak is testkit.NoLeak.
-func NoLeak(t testing.TB) {
-	t.Helper()
-	testkit.NoLeak(t)
-}
-
-// Eventually is testkit.Eventually.
-func Eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	testkit.Eventually(t, what, ok)
 }

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/weftstream/weft/operator"
@@ -33,11 +34,12 @@ type globalPane[T, A any] struct {
 	last    T // TriggerDelta's
 	// records are those that came, and times when; the first from of them are evicted, and zero. They are apart because a
 	// window that fires reads all of its records, and hardly any of their times.
-	records  []T
-	times    []int64
-	from     int
-	unsorted bool  // the records aren't in the order of their times
-	high     int64 // the latest event time
+	records []T
+	times   []int64
+	from    int
+	high    int64 // the latest event time
+	// disorder is how much earlier than one before it a record can be, at most; 0: they are in the order of their times.
+	disorder int64
 }
 
 // live are the records that nothing has evicted.
@@ -110,9 +112,20 @@ func (o *globalWindow[K, T, A, O]) add(p *globalPane[T, A], v *T, t int64) {
 }
 
 func (p *globalPane[T, A]) append(v *T, t int64) {
-	p.unsorted = p.unsorted || t < p.high
-	p.high = max(p.high, t)
+	p.ordered(t)
 	p.records, p.times = append(p.records, *v), append(p.times, t)
+}
+
+// ordered keeps the account of the times, of which t is next.
+func (p *globalPane[T, A]) ordered(t int64) {
+	if t < p.high {
+		d := p.high - t
+		if d < 0 { // it is more than there are numbers
+			d = math.MaxInt64
+		}
+		p.disorder = max(p.disorder, d)
+	}
+	p.high = max(p.high, t)
 }
 
 // moveUp uses the place of evicted records again where it is at least a fifth of all: no record is moved more than four times
@@ -125,18 +138,21 @@ func (p *globalPane[T, A]) moveUp() {
 	n := copy(p.records, p.live())
 	clear(p.records[n:])
 	p.records, p.times, p.from = p.records[:n], p.times[:n], 0
+	if p.disorder > 0 { // the record that came so late may be gone
+		high := p.high
+		p.disorder, p.high = 0, operator.NoWatermark
+		for _, t := range p.times {
+			p.ordered(t)
+		}
+		p.high = high
+	}
 }
 
-// evictFrom drops the records that EvictTime and EvictCount take. Of records in the order of their times those are the first.
+// evictFrom drops the records that EvictTime and EvictCount take.
 func (o *globalWindow[K, T, A, O]) evictFrom(p *globalPane[T, A]) {
 	was := p.from
-	switch {
-	case o.keepMS > 0 && p.unsorted:
-		p.keepAfter(p.high - o.keepMS)
-	case o.keepMS > 0:
-		for after := p.high - o.keepMS; p.from < len(p.times) && p.times[p.from] <= after; {
-			p.from++
-		}
+	if o.keepMS > 0 {
+		p.evictUntil(p.high - o.keepMS)
 	}
 	if n := o.spec.keepN; n > 0 {
 		p.from = max(p.from, len(p.records)-n)
@@ -144,19 +160,27 @@ func (o *globalWindow[K, T, A, O]) evictFrom(p *globalPane[T, A]) {
 	clear(p.records[was:p.from])
 }
 
-// keepAfter drops the records whose time is t or earlier, wherever they are.
-func (p *globalPane[T, A]) keepAfter(t int64) {
-	n := p.from // of those that were looked at, what stays
-	p.unsorted = false
-	for i := p.from; i < len(p.times); i++ {
-		if p.times[i] > t {
-			p.unsorted = p.unsorted || n > p.from && p.times[i] < p.times[n-1]
-			p.records[n], p.times[n] = p.records[i], p.times[i]
-			n++
+// evictUntil drops the records whose time is t or earlier. They are among the first: where a record's time is later than t by
+// more than the disorder, so are those of all behind it. What stays of these few moves up to the others, in its order.
+func (p *globalPane[T, A]) evictUntil(t int64) {
+	end, gone, late := p.from, 0, later(t, p.disorder) // end: behind the last that goes
+	for i := p.from; i < len(p.times) && p.times[i] <= late; i++ {
+		if p.times[i] <= t {
+			end = i + 1
+			gone++
 		}
 	}
-	clear(p.records[n:])
-	p.records, p.times = p.records[:n], p.times[:n]
+	first := p.from + gone
+	if first < end {
+		to := end
+		for i := end - 1; to > first; i-- {
+			if p.times[i] > t {
+				to--
+				p.records[to], p.times[to] = p.records[i], p.times[i]
+			}
+		}
+	}
+	p.from = first
 }
 
 // fires asks the triggers; each keeps its own account.
@@ -200,7 +224,7 @@ func (o *globalWindow[K, T, A, O]) fire(p *globalPane[T, A], k K, t int64) {
 	o.scratch = zero
 	if o.spec.purge {
 		clear(p.records)
-		p.records, p.times, p.from, p.unsorted = p.records[:0], p.times[:0], 0, false
+		p.records, p.times, p.from, p.disorder = p.records[:0], p.times[:0], 0, 0
 	}
 }
 

@@ -99,7 +99,7 @@ func Bare(name string, p Params) (o Outcome, err error) {
 	case "stateless":
 		o.Checksum = bare.Stateless(p.Records, p.Parallelism)
 	case "topspeed":
-		o.Checksum = bare.TopSpeed(p.Records)
+		o.Checksum = bare.TopSpeed(p.Records, p.Parallelism)
 	case "window":
 		o.Checksum = bare.Window(p.Records, p.Keys, p.Parallelism)
 	case "pebble10k", "pebble1m", "pebblespill":

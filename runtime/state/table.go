@@ -1,6 +1,9 @@
 package state
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // Range is the key groups From <= g < To that a subtask owns, of Max in the whole job.
 type Range struct{ From, To, Max int }
@@ -114,12 +117,23 @@ func (g *group[K, V]) free(hash uint32) *slot[K, V] {
 
 func (g *group[K, V]) grow() {
 	old := g.slots
-	g.slots = make([]slot[K, V], max(firstSlots, 2*len(old)))
+	g.slots = newSlots[K, V](max(firstSlots, 2*len(old)))
 	for i := range old {
 		if old[i].used {
 			*g.free(old[i].hash) = old[i]
 		}
 	}
+}
+
+// newSlots are empty slots in memory that has been written to. A page of new memory that is read first has two faults, for the
+// shared page of zeros and for its own, and the second interrupts all processors that run this program.
+func newSlots[K comparable, V any](n int) []slot[K, V] {
+	all := make([]slot[K, V], n)
+	const page = 4096
+	for i := 0; i < n; i += max(1, page/int(unsafe.Sizeof(all[0]))) {
+		all[i].used = false
+	}
+	return all
 }
 
 func (g *group[K, V]) find(hash uint32, k K) int {

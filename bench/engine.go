@@ -137,7 +137,9 @@ func (c *cluster) checkpoint(ctx context.Context, o options, t *table) (err erro
 	if err != nil {
 		return err
 	}
-	app, job, err := c.submit(ctx, []string{"-Dexecution.checkpointing.dir=" + fsys.URI(root)}, "-job", "state", "-marker", dir, "-subtasks", "2",
+	// Without a timeout the consumer waits 10 ms for each full batch at this rate, which would be taken for stalls.
+	settings := []string{"-Dexecution.checkpointing.dir=" + fsys.URI(root), "-Dexecution.buffer-timeout.interval=1ms"}
+	app, job, err := c.submit(ctx, settings, "-job", "state", "-marker", dir, "-subtasks", "2",
 		"-rate", strconv.Itoa(rate), "-keys", strconv.Itoa(keys))
 	if err != nil {
 		return err
@@ -146,7 +148,7 @@ func (c *cluster) checkpoint(ctx context.Context, o options, t *table) (err erro
 		return err
 	}
 	var took, floor []time.Duration
-	var during [][2]int64 // tenths of seconds
+	var during, floors []span
 	var size int64
 	for range o.latencyRuns {
 		begin := time.Now()
@@ -154,7 +156,10 @@ func (c *cluster) checkpoint(ctx context.Context, o options, t *table) (err erro
 			return err
 		}
 		took = append(took, time.Since(begin))
-		during = append(during, [2]int64{begin.UnixMilli() / 100, time.Now().UnixMilli() / 100})
+		during = append(during, since(begin))
+		if err := pause(ctx, 300*time.Millisecond); err != nil { // no tenth of a second in both
+			return err
+		}
 		files, err := newestCheckpoint(ctx, fsys, path.Join(root, job))
 		if err != nil {
 			return err
@@ -164,17 +169,30 @@ func (c *cluster) checkpoint(ctx context.Context, o options, t *table) (err erro
 			return err
 		}
 		floor = append(floor, time.Since(begin))
+		floors = append(floors, since(begin))
+		if err := pause(ctx, 300*time.Millisecond); err != nil {
+			return err
+		}
 	}
 	if err := c.cancel(ctx, app, job); err != nil {
 		return err
 	}
-	in, out, err := pauses(dir, 2, during)
-	if err != nil {
-		return err
+	err = t.add(newLatencyRow("checkpoint", fmt.Sprintf("%.0f MB", float64(size)/1e6), took, floor))
+	quiet := span{during[0][0] - 40, during[0][0] - 1}
+	for _, of := range []struct {
+		name  string
+		spans []span
+	}{{"during", during}, {"while the same bytes are written beside it", floors}, {"otherwise", []span{quiet}}} {
+		longest, perr := longestPause(dir, 2, of.spans)
+		err = errors.Join(err, perr, t.add(&valueRow{"checkpoint", "longest stall " + of.name, longest, "ms"}))
 	}
-	return errors.Join(t.add(newLatencyRow("checkpoint", fmt.Sprintf("%.0f MB", float64(size)/1e6), took, floor)),
-		t.add(&valueRow{"checkpoint", "longest stall during", in, "ms"}), t.add(&valueRow{"checkpoint", "longest stall otherwise", out, "ms"}))
+	return err
 }
+
+// span is from when until when, in tenths of seconds of Unix time.
+type span [2]int64
+
+func since(begin time.Time) span { return span{begin.UnixMilli() / 100, time.Now().UnixMilli() / 100} }
 
 // backpressure measures unaligned checkpoints of a job whose consumer is a hundred times slower than its source: how long the
 // command that takes one needs.
@@ -292,29 +310,24 @@ func writeFile(ctx context.Context, fsys filesystem.FileSystem, name string, siz
 	return errors.Join(err, f.Close())
 }
 
-// pauses are the longest pauses of the subtasks, in milliseconds: in the tenths of seconds that during has, and in the
-// others of the last stretch without a checkpoint before the first.
-func pauses(dir string, subtasks int, during [][2]int64) (in, out float64, err error) {
+// longestPause is the longest pause of the subtasks in any of some spans, in milliseconds.
+func longestPause(dir string, subtasks int, spans []span) (longest float64, err error) {
 	for i := range subtasks {
 		b, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("pauses-%d", i)))
 		if err != nil {
-			return 0, 0, err
+			return 0, err
 		}
 		for line := range strings.Lines(string(b)) {
 			var tenth, us int64
 			if _, err := fmt.Sscan(line, &tenth, &us); err != nil {
-				return 0, 0, fmt.Errorf("read pauses of subtask %d: %w", i, err)
+				return 0, fmt.Errorf("read pauses of subtask %d: %w", i, err)
 			}
-			ms := float64(us) / 1000
-			switch {
-			case slices.ContainsFunc(during, func(d [2]int64) bool { return d[0] <= tenth && tenth <= d[1] }):
-				in = max(in, ms)
-			case tenth < during[0][0] && tenth > during[0][0]-40:
-				out = max(out, ms)
+			if slices.ContainsFunc(spans, func(s span) bool { return s[0] <= tenth && tenth <= s[1] }) {
+				longest = max(longest, float64(us)/1000)
 			}
 		}
 	}
-	return in, out, nil
+	return longest, nil
 }
 
 // recover kills one process of an application again and again, and measures until all its subtasks run again.

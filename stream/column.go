@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"runtime"
 	"slices"
 	"sync/atomic"
 )
@@ -75,6 +76,10 @@ func (c *column[V]) thaw(i int32) {
 	c.frozen[i] = false
 	if c.views.Load() == 0 {
 		return
+	}
+	// After a barrier nearly every record copies a page for a while. Other subtasks of the host needn't wait for the end of that.
+	if i%16 == 0 {
+		runtime.Gosched()
 	}
 	c.pages[i] = slices.Clone(c.pages[i])
 	if c.timed {

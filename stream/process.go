@@ -136,12 +136,17 @@ func (p *processor[K, O]) opened(f any) error {
 
 // enter makes k the current key.
 func (p *processor[K, O]) enter(hash uint32, k K, t int64) {
-	slot, fresh := p.keys.At(hash, k)
+	p.ks.slot, p.fresh = p.slotOf(hash, k)
+	p.ctx.Key, p.ctx.key, p.ctx.hash, p.ctx.time = k, k, hash, t
+}
+
+// slotOf is the slot of a key; fresh: it had none, and has one now.
+func (p *processor[K, O]) slotOf(hash uint32, k K) (_ int32, fresh bool) {
+	slot, fresh := p.keys.Touch(hash, k)
 	if fresh {
 		*slot = p.newSlot()
 	}
-	p.ks.slot, p.fresh = *slot, fresh
-	p.ctx.Key, p.ctx.key, p.ctx.hash, p.ctx.time = k, k, hash, t
+	return *slot, fresh
 }
 
 func (p *processor[K, O]) newSlot() int32 {

@@ -297,7 +297,10 @@ func (p *processor[K, O]) Restore(r operator.StateReader) error {
 		if err != nil {
 			return fmt.Errorf("restore state %q: %w", d.Name, err)
 		}
-		if err := p.restorePairs(r, d, func(hash uint32, k K, src []byte) ([]byte, error) { return fill(p.slotOf(hash, k), src) }); err != nil {
+		if err := p.restorePairs(r, d, func(hash uint32, k K, src []byte) ([]byte, error) {
+			slot, _ := p.slotOf(hash, k)
+			return fill(slot, src)
+		}); err != nil {
 			return err
 		}
 	}
@@ -335,15 +338,6 @@ func (p *processor[K, O]) Restore(r operator.StateReader) error {
 		p.awaitSweep()
 	}
 	return nil
-}
-
-// slotOf is the slot of a key, made if it has none.
-func (p *processor[K, O]) slotOf(hash uint32, k K) int32 {
-	slot, fresh := p.keys.At(hash, k)
-	if fresh {
-		*slot = p.newSlot()
-	}
-	return *slot
 }
 
 // restorePairs calls take for every key of a state; take reads the value behind it.

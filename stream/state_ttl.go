@@ -87,7 +87,7 @@ func (p *processor[K, O]) walkStep(now int64) (end bool) {
 		if p.ks.live[k.slot] == 0 {
 			p.forget(k.hash, k.key, k.slot)
 		} else {
-			p.keys.Find(k.hash, k.key) // notes the change
+			p.keys.Touch(k.hash, k.key)
 		}
 	}
 	clear(s.swept)
@@ -97,7 +97,7 @@ func (p *processor[K, O]) walkStep(now int64) (end bool) {
 
 // restoreExpiry takes over when a value expires, or lets it go if that time is past. Values come before.
 func (p *processor[K, O]) restoreExpiry(s slotState, hash uint32, k K, at int64) {
-	slot := p.slotOf(hash, k)
+	slot, _ := p.slotOf(hash, k)
 	s.setExpiry(slot, at)
 	s.expire(slot, p.ks.now())
 	if p.ks.live[slot] == 0 {

@@ -125,3 +125,48 @@ func TestDiscardLeavesNoRemoval(t *testing.T) {
 		t.Errorf("removed are %v, and %d are left", removed, table.Len())
 	}
 }
+
+// Touch finds, inserts and notes changes as At does, and copies a frozen group only to note one.
+func TestTouch(t *testing.T) {
+	table := NewTable[int, int](Range{0, 1, 1}, nil)
+	if v, inserted := table.Touch(spread(1), 1); !inserted {
+		t.Error("the key was there before")
+	} else {
+		*v = 10
+	}
+	at := func(f *Frozen[int, int]) (at *int) {
+		for _, v := range f.Group(0) {
+			at = v
+		}
+		return at
+	}
+	touch := func() *int {
+		t.Helper()
+		v, inserted := table.Touch(spread(1), 1)
+		if inserted || *v != 10 {
+			t.Errorf("touched %d, inserted: %v", *v, inserted)
+		}
+		return v
+	}
+	f := table.Snapshot()
+	if touch() != at(f) {
+		t.Error("the group was copied, though nothing in it changes")
+	}
+	f.Release()
+	f = table.SnapshotSince(1, 0)
+	if first := touch(); first == at(f) {
+		t.Error("the change was noted in the view's group")
+	} else if touch() != first {
+		t.Error("the group was copied twice")
+	}
+	f.Release()
+	f = table.SnapshotSince(2, 1)
+	defer f.Release()
+	n := 0
+	for range f.Changed(0) {
+		n++
+	}
+	if n != 1 {
+		t.Errorf("%d changes, want the touched one", n)
+	}
+}

@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"iter"
+	"runtime"
 	"slices"
 	"sync/atomic"
 
@@ -67,6 +68,7 @@ func (t *Table[K, V]) thaw(g *group[K, V]) {
 	if t.views.Load() == 0 {
 		return
 	}
+	runtime.Gosched() // soon the other groups follow: other subtasks needn't wait for all of them
 	g.slots = slices.Clone(g.slots)
 	if t.own == nil {
 		return

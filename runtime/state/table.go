@@ -83,6 +83,16 @@ func (t *Table[K, V]) At(hash uint32, k K) (v *V, inserted bool) {
 	return t.insert(g, hash, k, t.stamp), true
 }
 
+// Touch is At for a value that stays as it was first set, while what it stands for elsewhere changes: a group that is frozen is
+// copied only for a new key, or where a change isn't noted yet.
+func (t *Table[K, V]) Touch(hash uint32, k K) (v *V, inserted bool) {
+	g := t.group(hash)
+	if i := g.find(hash, k); i >= 0 && g.slots[i].stamp == t.stamp {
+		return &g.slots[i].val, false
+	}
+	return t.At(hash, k)
+}
+
 // insert makes a slot for k, which has none; it doesn't count it in t.n.
 func (t *Table[K, V]) insert(g *group[K, V], hash uint32, k K, stamp uint16) *V {
 	if t.clone != nil {

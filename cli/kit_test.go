@@ -19,6 +19,7 @@ import (
 	"github.com/weftstream/weft/client"
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/internal/testkit"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/rest/api"
 )
@@ -82,6 +83,11 @@ func (k *kit) wants(code, want int, out []string, err []string) {
 			k.t.Errorf("standard error lacks %q", text)
 		}
 	}
+	k.showOutput()
+}
+
+// showOutput is for tests that have failed.
+func (k *kit) showOutput() {
 	if k.t.Failed() {
 		k.t.Logf("standard output:\n%s\nstandard error:\n%s", k.out, k.err)
 	}
@@ -90,11 +96,8 @@ func (k *kit) wants(code, want int, out []string, err []string) {
 // eventually waits for a condition.
 func (k *kit) eventually(what string, f func() bool) {
 	k.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !f(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			k.t.Fatalf("%s: not within 20 s\nstandard output:\n%s\nstandard error:\n%s", what, k.out, k.err)
-		}
-	}
+	defer k.showOutput()
+	testkit.Eventually(k.t, what, f)
 }
 
 // fakeYARN is a provider and its descriptor: clusters are running at once, and Report answers with reports in turn, the

@@ -10,6 +10,7 @@ import (
 	"github.com/weftstream/weft/client"
 	"github.com/weftstream/weft/conf"
 	"github.com/weftstream/weft/entrypoint"
+	"github.com/weftstream/weft/internal/testkit"
 )
 
 // running is one of a cluster's processes, in this one.
@@ -68,20 +69,22 @@ func awaitTaskManagers(t *testing.T, c conf.Configuration, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var last any
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	var last string
+	defer func() {
+		if t.Failed() {
+			t.Log("last seen: ", last)
+		}
+	}()
+	testkit.Eventually(t, fmt.Sprintf("%d TaskManagers", n), func() bool {
 		rest, err := client.New(cluster.Endpoint, cluster.Token, client.WithConfiguration(c))
 		if err != nil {
 			t.Fatal(err)
 		}
 		o, err := rest.Overview(t.Context())
 		rest.Close()
-		if err == nil && o.TaskManagers == n {
-			return
-		}
 		last = fmt.Sprint(o, err)
-	}
-	t.Fatalf("not %d TaskManagers within 30 s: %v", n, last)
+		return err == nil && o.TaskManagers == n
+	})
 }
 
 // freePorts are two that nothing listens on.

@@ -4,16 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/operator"
 )
 
-// A group of a part is written whole again when there are maxChain blocks of changes, or when what changed since it was written
-// whole exceeds this share of that: changes cost time when state is read, and room meanwhile.
+// A group of a part is written whole again at the latest when there are maxChain blocks of changes, or when what changed since it
+// was written whole is maxChanged of that: changes cost time when state is read, and room meanwhile. From a third of that on it
+// depends on chance: groups that change at the same pace would else be written whole by the same checkpoint.
 const (
-	maxChain    = 16
-	changeShare = 2
+	maxChain   = 20
+	maxChanged = 0.75
 )
 
 // sharedBlock is how far a block is made longer, instead of another one.
@@ -27,7 +29,8 @@ type sharing struct {
 	earlier []*earlierFile
 	index   map[string]int32 // in earlier, by URI
 	inlined []*linkpb.StateBlock
-	bytes   int64 // of inlined
+	bytes   int64  // of inlined
+	seed    uint64 // of what is left to chance
 	log     *slog.Logger
 }
 
@@ -45,7 +48,7 @@ func (t *Task) newSharing(w *stateWriter, b *base) *sharing {
 	}
 	f := t.newStateFile(w.ctx, t.job.Settings.SharedDirectory, w.own.inline)
 	f.shared = true
-	return &sharing{file: f, base: b, index: map[string]int32{}, log: t.log}
+	return &sharing{file: f, base: b, index: map[string]int32{}, seed: rand.Uint64(), log: t.log}
 }
 
 // keep makes a block of the base one of this checkpoint.
@@ -216,7 +219,11 @@ func (w *changeWriter) chains() map[chainKey]*chain {
 // Builds implements operator.ChangeWriter.
 func (w *changeWriter) Builds(group int) bool {
 	c := w.base[chainKey{w.part, int32(group)}]
-	return c != nil && c.changed < maxChain && c.changes*changeShare <= c.whole
+	if c == nil {
+		return false
+	}
+	chance := rand.New(rand.NewPCG(w.share.seed, uint64(group))).Float64() // the same for each call of a checkpoint
+	return max(float64(c.changed)/maxChain, float64(c.changes)/(maxChanged*float64(c.whole))) < (1+2*chance)/3
 }
 
 // Whole implements operator.ChangeWriter.

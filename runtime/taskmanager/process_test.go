@@ -496,12 +496,7 @@ func TestProcessDiesWithItsParent(t *testing.T) {
 // What a host leaves behind comes to the TaskManager, which leaves no zombie of it.
 func TestProcessOrphansAreReaped(t *testing.T) {
 	_, end, pid := startParent(t, "orphan")
-	for deadline := time.Now().Add(patience); syscall.Kill(pid, 0) == nil; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			state, parent := stat(pid)
-			t.Fatalf("process %d is in state %c, child of %d", pid, state, parent)
-		}
-	}
+	testkit.Eventually(t, fmt.Sprintf("process %d is reaped", pid), func() bool { return syscall.Kill(pid, 0) != nil })
 	if err := end(); err != nil {
 		t.Error(err)
 	}

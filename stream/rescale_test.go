@@ -3,21 +3,18 @@ package stream_test
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/weftstream/weft/connector/datagen"
 	"github.com/weftstream/weft/connector/file"
 	"github.com/weftstream/weft/graph"
+	"github.com/weftstream/weft/internal/tally"
 	"github.com/weftstream/weft/link/linkpb"
 	"github.com/weftstream/weft/minicluster"
 	"github.com/weftstream/weft/runtime/checkpoint"
@@ -47,8 +44,7 @@ func (p tallyParams) count(n int64) int64 {
 	return (n-p.Keys)/p.Hot + 2
 }
 
-// fuse is how many records are processed until the next panic; negative: there is none.
-var fuse atomic.Int64
+var fuse tally.Fuse
 
 // made counts the records that sources have made, and those that they have made again; from enough on they make none until released,
 // so that the job is there as long as a test needs it.
@@ -83,25 +79,11 @@ func (r heldReader) Wait() time.Duration {
 	return r.SourceReader.(interface{ Wait() time.Duration }).Wait()
 }
 
-type tallying struct{ n *stream.Value[int64] }
-
-func (c *tallying) Element(ctx *stream.Context[int64, string], _ int64) error {
-	if fuse.Add(-1) == 0 {
-		panic("trouble")
-	}
-	n, _ := c.n.Get()
-	c.n.Set(n + 1)
-	ctx.Emit(strconv.FormatInt(ctx.Key, 10) + "\t" + strconv.FormatInt(n+1, 10))
-	return nil
-}
-
 var tallied = stream.Define("tallied", func(env *stream.Env, p tallyParams) error {
-	numbers := stream.From(env, heldSource{datagen.New(p.Events, func(*stream.Runtime) func(int64) int64 {
-		return func(i int64) int64 { return i }
-	}, datagen.Rate(p.Rate))}).UID("numbers")
+	numbers := stream.From(env, heldSource{tally.Numbers(p.Events, p.Rate)}).UID("numbers")
 	same := stream.Map(numbers, func(n int64) int64 { return n }).UID("same").DisableChaining() // a forward exchange
-	stream.Process(stream.KeyBy(same, p.key), func(rt *stream.Runtime) *tallying {
-		return &tallying{stream.ValueState[int64](rt, "n")}
+	stream.Process(stream.KeyBy(same, p.key), func(rt *stream.Runtime) *tally.Counter {
+		return tally.NewCounter(rt, fuse.Burn)
 	}).UID("tally").To(file.Text(p.Output)).UID("output")
 	return nil
 })
@@ -123,7 +105,7 @@ func startTally(t *testing.T, more map[string]string, taskManagers, slots int) *
 
 func startTallyOf(t *testing.T, p tallyParams, more map[string]string, taskManagers, slots int) *tallyRun {
 	t.Helper()
-	fuse.Store(-1)
+	fuse.Set(-1)
 	made.Store(0)
 	released.Store(false)
 	c := map[string]string{"execution.checkpointing.interval": "20ms", "execution.checkpointing.dir": t.TempDir(),
@@ -221,7 +203,7 @@ func (r *tallyRun) require(lower, upper int) {
 // finishes waits for the end and checks that each pair of a key and a count was written once.
 func (r *tallyRun) finishes() {
 	r.t.Helper()
-	fuse.Store(-1)
+	fuse.Set(-1)
 	released.Store(true)
 	select {
 	case err := <-r.ended:
@@ -231,28 +213,8 @@ func (r *tallyRun) finishes() {
 	case <-time.After(20 * time.Second):
 		r.t.Fatalf("the job doesn't end: %s", r)
 	}
-	seen := map[string]int{}
-	err := filepath.WalkDir(r.p.Output, func(name string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || strings.HasPrefix(e.Name(), ".") {
-			return err
-		}
-		b, err := os.ReadFile(name)
-		for line := range strings.Lines(string(b)) {
-			seen[strings.TrimSuffix(line, "\n")]++
-		}
-		return err
-	})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	for i := range r.p.Events {
-		line := fmt.Sprintf("%d\t%d", r.p.key(i), r.p.count(i))
-		if seen[line] != 1 {
-			r.t.Fatalf("line %q is there %d times, of %d different lines", line, seen[line], len(seen))
-		}
-	}
-	if len(seen) != int(r.p.Events) {
-		r.t.Errorf("%d different lines, want %d", len(seen), r.p.Events)
+	if err := tally.Once(r.p.Output, r.p.Events, func(i int64) string { return tally.Line(r.p.key(i), r.p.count(i)) }); err != nil {
+		r.t.Error(err)
 	}
 }
 
@@ -273,7 +235,7 @@ func TestRescale(t *testing.T) {
 			r := startTally(t, more, 0, 0)
 			r.runsWith(2)
 			for _, p := range []int{4, 1, 3} {
-				fuse.Store(random.Int64N(1000) + 1)
+				fuse.Set(random.Int64N(1000) + 1)
 				r.require(p, p)
 				if all := r.cluster.JobManager().TaskManagers(); random.IntN(2) == 0 && len(all) > 0 {
 					r.cluster.StopTaskManager(all[random.IntN(len(all))].ResourceID)
@@ -317,7 +279,7 @@ func TestIncrementalCheckpoints(t *testing.T) {
 			r.until("a checkpoint writes little", little)
 			enough.Store(40000)
 			for _, p := range []int{3, 1, 2} {
-				fuse.Store(random.Int64N(1000) + 1)
+				fuse.Set(random.Int64N(1000) + 1)
 				r.require(p, p)
 				if all := r.cluster.JobManager().TaskManagers(); random.IntN(2) == 0 && len(all) > 0 {
 					r.cluster.StopTaskManager(all[random.IntN(len(all))].ResourceID)

@@ -78,7 +78,7 @@ func cancelledWithCheckpoint(t *testing.T, p countParams, dir string) string {
 // TestClaimModes: a job goes on from a checkpoint that was retained, which is its own with CLAIM and nobody's business
 // otherwise. Every record is in the output once, and the job's own checkpoints go with it.
 func TestClaimModes(t *testing.T) {
-	trouble.Store(-1)
+	trouble.Set(-1)
 	for mode, claimed := range map[string]bool{"": false, "NO_CLAIM": false, "LEGACY": false, "CLAIM": true} {
 		t.Run("mode "+mode, func(t *testing.T) {
 			t.Parallel()
@@ -108,7 +108,7 @@ func TestClaimModes(t *testing.T) {
 
 // TestClaimedOnlyByOneThatStarts: a job that can't start from what it is to claim leaves it alone.
 func TestClaimedOnlyByOneThatStarts(t *testing.T) {
-	trouble.Store(-1)
+	trouble.Set(-1)
 	p := countParams{Events: 4000, Keys: 37, Rate: 2000, Output: filepath.Join(t.TempDir(), "out")}
 	from := cancelledWithCheckpoint(t, p, t.TempDir())
 	before := contents(t, from)

@@ -2,18 +2,13 @@ package file_test
 
 import (
 	"context"
-	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"sync/atomic"
 	"testing"
 
-	"github.com/weftstream/weft/connector/datagen"
 	"github.com/weftstream/weft/connector/file"
+	"github.com/weftstream/weft/internal/tally"
 	_ "github.com/weftstream/weft/statebackend/pebble"
 	"github.com/weftstream/weft/stream"
 )
@@ -24,63 +19,21 @@ type countParams struct {
 	Output       string
 }
 
-type tally struct{ n *stream.Value[int64] }
-
-// trouble is how many records are processed until the next panic; negative: there is none.
-var trouble atomic.Int64
-
-func (c *tally) Element(ctx *stream.Context[int64, string], _ int64) error {
-	if trouble.Add(-1) == 0 {
-		panic("trouble")
-	}
-	n, _ := c.n.Get()
-	c.n.Set(n + 1)
-	ctx.Emit(strconv.FormatInt(ctx.Key, 10) + "\t" + strconv.FormatInt(n+1, 10))
-	return nil
-}
+var trouble tally.Fuse
 
 var counted = stream.Define("counted", func(env *stream.Env, p countParams) error {
-	numbers := stream.From(env, datagen.New(p.Events, func(*stream.Runtime) func(int64) int64 {
-		return func(i int64) int64 { return i }
-	}, datagen.Rate(p.Rate))).UID("numbers")
+	numbers := stream.From(env, tally.Numbers(p.Events, p.Rate)).UID("numbers")
 	byRemainder := stream.KeyBy(numbers, func(n int64) int64 { return n % p.Keys })
-	stream.Process(byRemainder, func(rt *stream.Runtime) *tally { return &tally{stream.ValueState[int64](rt, "n")} }).UID("tally").
+	stream.Process(byRemainder, func(rt *stream.Runtime) *tally.Counter { return tally.NewCounter(rt, trouble.Burn) }).UID("tally").
 		To(file.Text(p.Output)).UID("output")
 	return nil
 })
 
-// visibleLines counts the lines that readers of dir see.
-func visibleLines(t *testing.T, dir string) map[string]int {
-	t.Helper()
-	seen := map[string]int{}
-	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || strings.HasPrefix(e.Name(), ".") {
-			return err
-		}
-		b, err := os.ReadFile(name)
-		for line := range strings.Lines(string(b)) {
-			seen[strings.TrimSuffix(line, "\n")]++
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return seen
-}
-
 // everyCountOnce checks that each pair of a key and a count was written once.
 func everyCountOnce(t *testing.T, dir string, events, keys int64) {
 	t.Helper()
-	seen := visibleLines(t, dir)
-	for i := range events {
-		line := fmt.Sprintf("%d\t%d", i%keys, i/keys+1)
-		if seen[line] != 1 {
-			t.Fatalf("line %q is there %d times, of %d different lines", line, seen[line], len(seen))
-		}
-	}
-	if len(seen) != int(events) {
-		t.Errorf("%d different lines, want %d", len(seen), events)
+	if err := tally.EveryCountOnce(dir, events, keys); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -121,20 +74,14 @@ func TestExactlyOnce(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			done := make(chan struct{})
-			trouble.Store(int64(random.IntN(1500)) + 100)
-			go func() { // the next panic is planned once the last one has happened
+			go func() {
 				defer close(done)
-				for plans := 0; plans < 5 && ctx.Err() == nil; {
-					if trouble.Load() <= 0 {
-						trouble.Store(int64(random.IntN(1500)) + 100)
-						plans++
-					}
-				}
+				trouble.Relight(ctx, 6, func() int64 { return random.Int64N(1500) + 100 })
 			}()
 			_, err := counted.Run(ctx, driver(t, more), p)
 			cancel()
 			<-done
-			trouble.Store(-1)
+			trouble.Set(-1)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,12 +3,11 @@ package file_test
 import (
 	"math/rand/v2"
 	"path/filepath"
-	"strconv"
 	"sync/atomic"
 	"testing"
 
-	"github.com/weftstream/weft/connector/datagen"
 	"github.com/weftstream/weft/connector/file"
+	"github.com/weftstream/weft/internal/tally"
 	"github.com/weftstream/weft/stream"
 )
 
@@ -21,36 +20,21 @@ type twoParams struct {
 // born counts the instances that are made of the steady region's function; panics, those that the other one has left to do.
 var born, panics atomic.Int64
 
-// fragile panics after some records, as often as panics says.
-type fragile struct {
-	n        *stream.Value[int64]
-	patience int64
-}
-
-func (f *fragile) Element(ctx *stream.Context[int64, string], _ int64) error {
-	if f.patience--; f.patience == 0 && panics.Add(-1) >= 0 {
-		panic("trouble")
-	}
-	n, _ := f.n.Get()
-	f.n.Set(n + 1)
-	ctx.Emit(strconv.FormatInt(ctx.Key, 10) + "\t" + strconv.FormatInt(n+1, 10))
-	return nil
-}
-
 var twoRegions = stream.Define("two-regions", func(env *stream.Env, p twoParams) error {
 	for _, pipeline := range [][2]string{{"shaky", p.Shaky}, {"steady", p.Steady}} {
 		name, out := pipeline[0], pipeline[1]
-		numbers := stream.From(env, datagen.New(p.Events, func(*stream.Runtime) func(int64) int64 {
-			return func(i int64) int64 { return i }
-		}, datagen.Rate(p.Rate))).UID(name + "-numbers")
-		stream.Process(stream.KeyBy(numbers, func(n int64) int64 { return n % p.Keys }), func(rt *stream.Runtime) *fragile {
-			f := &fragile{n: stream.ValueState[int64](rt, "n")}
-			if name == "shaky" {
-				f.patience = rand.Int64N(p.Events/20) + 50 // so that all panics come, however late checkpoints are
-			} else {
+		numbers := stream.From(env, tally.Numbers(p.Events, p.Rate)).UID(name + "-numbers")
+		stream.Process(stream.KeyBy(numbers, func(n int64) int64 { return n % p.Keys }), func(rt *stream.Runtime) *tally.Counter {
+			if name == "steady" {
 				born.Add(1)
+				return tally.NewCounter(rt, nil)
 			}
-			return f
+			patience := rand.Int64N(p.Events/20) + 50 // so that all panics come, however late checkpoints are
+			return tally.NewCounter(rt, func(int64) {
+				if patience--; patience == 0 && panics.Add(-1) >= 0 {
+					panic("trouble")
+				}
+			})
 		}).UID(name + "-tally").To(file.Text(out)).UID(name + "-output")
 	}
 	return nil

@@ -4,20 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/weftstream/weft/connector/datagen"
 	"github.com/weftstream/weft/connector/file"
+	"github.com/weftstream/weft/internal/tally"
 	_ "github.com/weftstream/weft/statebackend/pebble"
 	"github.com/weftstream/weft/stream"
 )
@@ -39,8 +37,7 @@ type windowParams struct {
 	Output           string
 }
 
-// trouble is how many records are read until the next panic; negative: there is none.
-var trouble atomic.Int64
+var trouble tally.Fuse
 
 type sums struct {
 	N, Sum int64
@@ -80,9 +77,7 @@ var windows = stream.Define("windows", func(env *stream.Env, p windowParams) err
 		return func(n int64) reading { return readingOf(n, p.Sensors) }
 	}, datagen.Rate(p.Rate))).UID("readings").Parallelism(1).Timestamps(func(r reading) stream.Time { return r.At }).UID("times").Parallelism(1)
 	risky := stream.Map(in, func(r reading) reading {
-		if trouble.Add(-1) == 0 {
-			panic("trouble")
-		}
+		trouble.Burn(0)
 		return r
 	}).UID("risky").Parallelism(1)
 	keyed := stream.KeyBy(risky, func(r reading) int64 { return r.Sensor })
@@ -220,34 +215,25 @@ func exactlyOnce(t *testing.T, incremental bool) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan struct{})
-	trouble.Store(int64(random.IntN(1500)) + 100)
-	go func() { // the next panic is planned once the last one has happened
+	go func() {
 		defer close(done)
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		for plans := 0; plans < 5; {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			if trouble.Load() <= 0 {
-				trouble.Store(int64(random.IntN(1500)) + 100)
-				plans++
-			}
-		}
+		trouble.Relight(ctx, 6, func() int64 { return random.Int64N(1500) + 100 })
 	}()
 	_, err := windows.Run(ctx, d, p)
 	cancel()
 	<-done
-	trouble.Store(-1)
+	trouble.Set(-1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, want := linesIn(t, p.Output), oracle(p)
+	got, err := tally.Lines(p.Output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := oracle(p)
 	for l, n := range want {
-		if got[l] != n {
-			t.Fatalf("%q is there %d times, want %d; %d different lines, want %d", l, got[l], n, len(got), len(want))
+		if len(got[l]) != n {
+			t.Fatalf("%q is there %d times, want %d; %d different lines, want %d", l, len(got[l]), n, len(got), len(want))
 		}
 	}
 	if len(got) != len(want) {
@@ -260,7 +246,7 @@ func exactlyOnce(t *testing.T, incremental bool) {
 func TestNothingIsLeftOfACancelledJob(t *testing.T) {
 	temp := t.TempDir()
 	d := localDriver(t, temp, true)
-	trouble.Store(-1)
+	trouble.Set(-1)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
@@ -287,24 +273,4 @@ func TestNothingIsLeftOfACancelledJob(t *testing.T) {
 		t.Fatalf("the cancelled job ended with %v", err)
 	}
 	nothingLeft(t, d, temp)
-}
-
-// linesIn counts the lines that readers of the directories in dir see.
-func linesIn(t *testing.T, dir string) map[string]int {
-	t.Helper()
-	seen := map[string]int{}
-	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || strings.HasPrefix(e.Name(), ".") {
-			return err
-		}
-		b, err := os.ReadFile(name)
-		for l := range strings.Lines(string(b)) {
-			seen[strings.TrimSuffix(l, "\n")]++
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return seen
 }

@@ -9,10 +9,9 @@ import (
 	"context"
 	"flag"
 	"os"
-	"strconv"
 
-	"github.com/weftstream/weft/connector/datagen"
 	"github.com/weftstream/weft/connector/file"
+	"github.com/weftstream/weft/internal/tally"
 	"github.com/weftstream/weft/stream"
 )
 
@@ -24,26 +23,11 @@ type Params struct {
 	Output string
 }
 
-type counter struct{ n *stream.Value[int64] }
-
-func newCounter(rt *stream.Runtime) *counter {
-	return &counter{stream.ValueState[int64](rt, "n")}
-}
-
-// Element counts a number.
-func (c *counter) Element(ctx *stream.Context[int64, string], _ int64) error {
-	n, _ := c.n.Get()
-	c.n.Set(n + 1)
-	ctx.Emit(strconv.FormatInt(ctx.Key, 10) + "\t" + strconv.FormatInt(n+1, 10))
-	return nil
-}
-
 var counts = stream.Define("counts", func(env *stream.Env, p Params) error {
-	numbers := stream.From(env, datagen.New(p.Events, func(*stream.Runtime) func(int64) int64 {
-		return func(i int64) int64 { return i }
-	}, datagen.Rate(p.Rate))).UID("numbers")
+	numbers := stream.From(env, tally.Numbers(p.Events, p.Rate)).UID("numbers")
 	byRemainder := stream.KeyBy(numbers, func(n int64) int64 { return n % p.Keys })
-	stream.Process(byRemainder, newCounter).UID("counter").To(file.Text(p.Output)).UID("output")
+	stream.Process(byRemainder, func(rt *stream.Runtime) *tally.Counter { return tally.NewCounter(rt, nil) }).UID("counter").
+		To(file.Text(p.Output)).UID("output")
 	return nil
 })
 

@@ -142,6 +142,7 @@ func spread(s *saved, o *graph.ChainedOperator, v *graph.JobVertex, tasks []*lin
 						t.add(st, block, p.files)
 					}
 				}
+				declare(b, st)
 			case operator.BroadcastState:
 				if i > 0 {
 					continue // the same in every subtask
@@ -151,6 +152,7 @@ func spread(s *saved, o *graph.ChainedOperator, v *graph.JobVertex, tasks []*lin
 						t.add(st, block, p.files)
 					}
 				}
+				declare(b, st)
 			default:
 				return fmt.Errorf("restore operator %q: state %q is of kind %d, which this program doesn't know", o.GetName(), st.GetName(), st.GetKind())
 			}
@@ -183,7 +185,8 @@ func builders(op []byte, tasks []*linkpb.TaskState) []*taskBuilder {
 	return all
 }
 
-// declare makes a state known where it got no block: a list that was dealt out to others.
+// declare makes a state known where it got no block: a list that was dealt out to others, or what was empty. An operator that
+// doesn't find its state begins anew with it.
 func declare(all []*taskBuilder, st *linkpb.NamedState) {
 	for _, b := range all {
 		b.named(st)

@@ -109,6 +109,32 @@ func TestAssignRearranges(t *testing.T) {
 	}
 }
 
+// TestEmptyStatesAreKnown: an operator state that was empty is restored as such, also for subtasks that are new. An operator that
+// isn't told of it would begin with what its open function puts into it.
+func TestEmptyStatesAreKnown(t *testing.T) {
+	md := savedAt(2, 8)
+	for _, task := range md.Vertices[0].Subtasks {
+		for _, st := range task.Operators[0].States[1:] {
+			st.Blocks = nil
+		}
+	}
+	a, err := Assign(md, jobOf(3, 8, 1), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, task := range a.Tasks[operator.ID{7}] {
+		known := ""
+		for _, st := range task.GetOperators()[0].GetStates() {
+			known += st.GetName()
+		}
+		for _, name := range []string{"l", "u", "b"} {
+			if !strings.Contains(known, name) {
+				t.Errorf("subtask %d doesn't hear of state %s: %s", i, name, known)
+			}
+		}
+	}
+}
+
 func TestAssignRefuses(t *testing.T) {
 	_, err := Assign(savedAt(2, 8), jobOf(2, 8, 3), false)
 	if !errors.Is(err, ErrUnclaimed) || !strings.Contains(err.Error(), `operator "Counts" (uid "counts")`) {

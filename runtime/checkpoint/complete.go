@@ -61,15 +61,14 @@ func (c *Coordinator) store(now int64, p *pending) {
 		}
 	}
 	p.commits = c.fresh(commits)
-	md.Commits = c.withOwed(p.commits)
+	md.Commits = c.withOwed(p, commits)
 	p.metadata, p.needs = md, Outside(md)
 	c.shared.note(p.needs, true)
 	if !p.savepoint() { // which will have copies of its own
 		md.Shared = p.needs
 	}
 	p.record.StateSize = bytesOf(md)
-	pointer := &checkpointpb.Pointer{Path: md.GetDirectory(), Checkpoint: p.id, Next: c.next, Older: c.retained()}
-	pointer.Superseded = c.superseded(pointer)
+	pointer := c.record(p)
 	if md.GetDirectory() == "" {
 		data, err := EncodeMetadata(md)
 		if err != nil {
@@ -81,6 +80,22 @@ func (c *Coordinator) store(now int64, p *pending) {
 	}
 	c.emit(Store{Metadata: md, Pointer: pointer})
 }
+
+// record is what the epoch log is to say with a new checkpoint: that it is the latest, or once more which one is.
+func (c *Coordinator) record(p *pending) *checkpointpb.Pointer {
+	if c.overtook(p) {
+		same := c.Pointer()
+		same.Next = c.next
+		return same
+	}
+	pointer := &checkpointpb.Pointer{Path: p.metadata.GetDirectory(), Checkpoint: p.id, Next: c.next, Older: c.retained()}
+	pointer.Superseded = c.superseded(pointer)
+	return pointer
+}
+
+// overtook says that a newer checkpoint completed before p, which is a savepoint then. The job must not go on from p: what came
+// between the two, sinks have committed and sources have let go.
+func (c *Coordinator) overtook(p *pending) bool { return p.id < c.pointer.GetCheckpoint() }
 
 // stateOf is what a subtask contributes: its acknowledgement, or the state in which it finished.
 func (c *Coordinator) stateOf(p *pending, k key, now int64) (*linkpb.TaskState, []*linkpb.OperatorCommit) {
@@ -126,24 +141,51 @@ func (c *Coordinator) Uncommitted(all []*linkpb.OperatorCommit) []*linkpb.Operat
 	return c.fresh(all)
 }
 
-// withOwed adds what earlier checkpoints have yet to commit, in front.
-func (c *Coordinator) withOwed(fresh []*linkpb.OperatorCommit) []*linkpb.OperatorCommit {
-	var all []*linkpb.OperatorCommit
+// withOwed adds to p's commits what earlier checkpoints have yet to commit, in front. Of what newer ones have, it is what p's
+// tasks handed over, too: all.
+func (c *Coordinator) withOwed(p *pending, all []*linkpb.OperatorCommit) []*linkpb.OperatorCommit {
+	var owed []*linkpb.OperatorCommit
 	add := func(list []*linkpb.OperatorCommit) {
 		for _, o := range list {
-			i := slices.IndexFunc(all, func(a *linkpb.OperatorCommit) bool { return bytes.Equal(a.GetOperator(), o.GetOperator()) })
+			i := slices.IndexFunc(owed, func(a *linkpb.OperatorCommit) bool { return bytes.Equal(a.GetOperator(), o.GetOperator()) })
 			if i < 0 {
-				i = len(all)
-				all = append(all, &linkpb.OperatorCommit{Operator: o.GetOperator()})
+				i = len(owed)
+				owed = append(owed, &linkpb.OperatorCommit{Operator: o.GetOperator()})
 			}
-			all[i].Committables = append(all[i].Committables, o.GetCommittables()...)
+			owed[i].Committables = append(owed[i].Committables, o.GetCommittables()...)
 		}
 	}
 	for _, o := range c.owed {
+		if o.id > p.id {
+			add(among(o.commits, all))
+			continue
+		}
 		add(o.commits)
 	}
-	add(fresh)
-	return all
+	add(p.commits)
+	return owed
+}
+
+// among are those of some commits that are in all.
+func among(some, all []*linkpb.OperatorCommit) (both []*linkpb.OperatorCommit) {
+	in := map[string]bool{}
+	for _, o := range all {
+		for _, what := range o.GetCommittables() {
+			in[string(o.GetOperator())+string(what)] = true
+		}
+	}
+	for _, o := range some {
+		k := &linkpb.OperatorCommit{Operator: o.GetOperator()}
+		for _, what := range o.GetCommittables() {
+			if in[string(o.GetOperator())+string(what)] {
+				k.Committables = append(k.Committables, what)
+			}
+		}
+		if len(k.Committables) > 0 {
+			both = append(both, k)
+		}
+	}
+	return both
 }
 
 // Stored is the outcome of Store.
@@ -160,7 +202,10 @@ func (c *Coordinator) Stored(now int64, id int64, pointer *checkpointpb.Pointer,
 	}
 	c.remove(p)
 	c.failures, c.lastEnd = 0, now
-	c.latest, c.pointer = p.metadata, pointer
+	overtaken := c.overtook(p)
+	if c.pointer = pointer; !overtaken {
+		c.latest = p.metadata
+	}
 	c.shared.completed(p)
 	for _, o := range p.commits {
 		for _, what := range o.GetCommittables() {
@@ -182,12 +227,19 @@ func (c *Coordinator) Stored(now int64, id int64, pointer *checkpointpb.Pointer,
 	c.owed = append(c.owed, owed{id: id, commits: p.commits})
 	c.emit(Commit{ID: id, Commits: p.commits})
 	c.emit(Notify{ID: id, Complete: true})
-	c.RemoveSuperseded()
-	if p.request != nil {
-		c.emit(Answer{Request: p.request.ID, ID: id, Path: p.metadata.GetDirectory()})
+	if !overtaken {
+		c.RemoveSuperseded()
 	}
+	answer := func(r *Request) {
+		if r != nil {
+			c.emit(Answer{Request: r.ID, ID: id, Path: p.metadata.GetDirectory()})
+		}
+	}
+	answer(p.request)
 	for _, older := range slices.Clone(c.pending) {
-		if older.id < id && older.request == nil {
+		if older.id < id && !older.savepoint() {
+			answer(older.request) // this one was begun after it was asked for
+			older.request = nil
 			c.abort(now, older, fmt.Sprintf("checkpoint %d completed before it", id), false)
 		}
 	}

@@ -228,18 +228,21 @@ func (b *bench) clean() Clean {
 	return clean
 }
 
-// TestBaseNeverGoesBack: a checkpoint that was asked for may complete after a newer one; tasks have forgotten the older.
+// TestBaseNeverGoesBack: a checkpoint that was asked for is given up when a newer one is complete; tasks have forgotten what it
+// builds on.
 func TestBaseNeverGoesBack(t *testing.T) {
 	b := newShared(t, nil)
 	b.Trigger(1000, Request{ID: 1})
 	b.triggered(1, 0)
 	b.under(2, 0)
+	b.acked(1, b.source, "c")
 	b.full(2, "a", "b")
-	b.full(1, "c", "d")
-	b.did()
+	b.gone("after 2", "c", "")
+	b.acked(1, b.sink, "d")
+	b.gone("the rest of 1", "d", "")
 	b.under(3, 2)
 	b.full(3, "a", "e")
-	b.gone("after 3", "bcd", "")
+	b.gone("after 3", "b", "")
 }
 
 // TestRestartsBeginAnew: after a restart of all nobody has taken a base, after that of a region some have.

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -114,5 +115,43 @@ func TestNothingToClean(t *testing.T) {
 	b = newBench(t, nil)
 	if clean, ok := b.Ended(1, linkpb.JobStatus_FAILED); !ok || clean.Base != "hdfs:///c" {
 		t.Errorf("ended tasks of a job with checkpoints may have left their states: %s", clean)
+	}
+}
+
+// TestEndWhileStoring: a job ends while a checkpoint is being stored. That may be complete then without anybody hearing of it:
+// it goes with the others.
+func TestEndWhileStoring(t *testing.T) {
+	for status, retention := range map[linkpb.JobStatus]string{linkpb.JobStatus_CANCELED: DeleteOnCancel, linkpb.JobStatus_FAILED: RetainNone} {
+		for _, first := range []bool{false, true} {
+			b := newBench(t, func(c *Config) { c.Retention = retention })
+			id := int64(1)
+			if !first {
+				b.complete(1)
+				id++
+			}
+			b.Tick(2000)
+			b.triggeredWhole(id)
+			b.ackCommits(id)
+			b.stored()
+			if clean, ok := b.Ended(2500, status); !ok || !slices.Contains(clean.Directories, dirOf(id)) || len(clean.Directories) != int(id) {
+				t.Errorf("%s: %s", status, clean)
+			}
+		}
+	}
+	b := newBench(t, func(c *Config) { c.Retention = RetainOnCancel })
+	b.Tick(1000)
+	b.triggeredWhole(1)
+	b.ackCommits(1)
+	b.stored()
+	if clean, _ := b.Ended(1500, linkpb.JobStatus_CANCELED); len(clean.Directories) > 0 {
+		t.Errorf("retained: %s", clean)
+	}
+	b = newBench(t, nil)
+	b.Trigger(1000, Request{ID: 7, Savepoint: true, Directory: "/sp"})
+	b.triggeredWhole(1)
+	b.ackCommits(1)
+	b.stored()
+	if clean, _ := b.Ended(1500, linkpb.JobStatus_CANCELED); !slices.Contains(clean.Aborted, dirOf(1)) {
+		t.Errorf("a savepoint of which nobody is told: %s", clean)
 	}
 }

@@ -334,12 +334,20 @@ func (c *Coordinator) RemoveSuperseded() {
 // there can be nothing to remove.
 func (c *Coordinator) Ended(now int64, status linkpb.JobStatus) (clean Clean, ok bool) {
 	c.Stopped(now, "the job has ended")
-	clean = Clean{Base: c.cfg.Directory, PerJob: c.cfg.PerJob, Job: c.g.ID(), Aborted: c.left}
+	clean = Clean{Base: c.cfg.Directory, PerJob: c.cfg.PerJob, Job: c.g.ID(), Aborted: slices.Clone(c.left)}
 	if c.cfg.Interval == 0 && c.stats.Counts.Total == 0 {
 		clean.Base = "" // nobody has written anything there
 	}
 	if !c.retains(status) {
 		clean.Directories = c.superseded(&checkpointpb.Pointer{})
+	}
+	if p := c.storing; p != nil && p.options.GetDirectory() != "" { // it may be complete, and nobody hears of that any more
+		switch {
+		case p.savepoint():
+			clean.Aborted = append(clean.Aborted, p.options.GetDirectory())
+		case !c.keeps(status):
+			clean.Directories = append(clean.Directories, p.options.GetDirectory())
+		}
 	}
 	if c.initial != "" {
 		clean.Keep = append(clean.Keep, c.initial)
@@ -357,12 +365,15 @@ func (c *Coordinator) Ended(now int64, status linkpb.JobStatus) (clean Clean, ok
 // retains says that checkpoints outlive a job that ends with status. What was claimed also does unless the job has finished
 // or superseded it: it may be all that there is of the state.
 func (c *Coordinator) retains(status linkpb.JobStatus) bool {
-	switch {
-	case c.pointer == nil && status != linkpb.JobStatus_FINISHED:
-		return true
-	case c.cfg.Retention == RetainOnCancel:
+	return c.pointer == nil && status != linkpb.JobStatus_FINISHED || c.keeps(status)
+}
+
+// keeps says that the job's own checkpoints outlive it.
+func (c *Coordinator) keeps(status linkpb.JobStatus) bool {
+	switch c.cfg.Retention {
+	case RetainOnCancel:
 		return status != linkpb.JobStatus_FINISHED
-	case c.cfg.Retention == DeleteOnCancel:
+	case DeleteOnCancel:
 		return status == linkpb.JobStatus_FAILED
 	}
 	return false

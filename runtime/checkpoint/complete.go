@@ -120,7 +120,11 @@ func (c *Coordinator) fresh(all []*linkpb.OperatorCommit) []*linkpb.OperatorComm
 	for _, o := range all {
 		for _, what := range o.GetCommittables() {
 			k := string(o.GetOperator()) + string(what)
-			if c.committed[k] != 0 || seen[k] {
+			if c.committed[k] != 0 {
+				c.committed[k] = c.next - 1 // a task that has ended does so as long as the job runs
+				continue
+			}
+			if seen[k] {
 				continue
 			}
 			seen[k] = true

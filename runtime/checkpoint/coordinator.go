@@ -58,7 +58,7 @@ type Coordinator struct {
 	triggerAt int64 // when the next periodic one is due; 0: not
 	lastEnd   int64
 	failures  int                    // in a row
-	committed map[string]int64       // what was committed, by which checkpoint: tasks may hand it over again
+	committed map[string]int64       // what was committed, and before which checkpoint it came last: tasks may hand it over again
 	owed      []owed                 // what completed checkpoints have yet to commit, oldest first
 	stopping  bool                   // a savepoint that ends the job is complete or under way
 	initial   string                 // directory of what the job was started from; "": nothing, or a record
@@ -122,8 +122,8 @@ type pending struct {
 
 func (p *pending) savepoint() bool { return p.options.GetSavepoint() }
 
-// committedMemory is for how many checkpoints it is remembered what they committed: by far longer than a task takes to hear
-// of a completed one.
+// committedMemory is for how many checkpoints it is remembered what was committed and isn't handed over any more: by far longer
+// than a task takes to hear of a completed one.
 const committedMemory = 64
 
 // New makes the Coordinator of a job. run names this JobMaster among those of the job, "" for the first. pointer is the

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -340,4 +341,30 @@ func TestCheckpointsAreTriggeredInOrder(t *testing.T) {
 	b.want("prepare 1", "prepare 2")
 	b.Prepared(103, 1, "", errors.New("no quota")) // then nothing is before it
 	b.want("snapshot coordinators 2")
+}
+
+// TestEndedSubtaskCommitsOnce: what an ended subtask handed over comes with every later checkpoint. It is committed once, however
+// many there are, and not again at the end of the job.
+func TestEndedSubtaskCommitsOnce(t *testing.T) {
+	b := newBench(t, nil)
+	last := []*linkpb.OperatorCommit{{Operator: opID(2), Committables: [][]byte{[]byte("part-last")}}}
+	b.TaskFinished(1, b.sink, &linkpb.TaskState{}, last)
+	commits := 0
+	for id := int64(1); id <= 3*committedMemory; id++ {
+		b.Tick(id * 1000)
+		b.Prepared(id*1000, id, fmt.Sprint("hdfs://nn/c/chk-", id), nil)
+		b.CoordinatorsSnapshot(id*1000, &linkpb.CoordinatorSnapshots{Checkpoint: id})
+		b.did()
+		b.Acknowledged(id*1000+1, &linkpb.CheckpointAck{Id: b.source, Checkpoint: id, State: &linkpb.TaskState{}})
+		b.Stored(id*1000+2, id, b.stored().Pointer, nil)
+		for _, a := range b.Take() {
+			if c, ok := a.(Commit); ok && len(c.Commits) > 0 {
+				commits++
+			}
+		}
+		b.Committed(id)
+	}
+	if left := b.Uncommitted(last); commits != 1 || len(left) != 0 {
+		t.Errorf("it is committed %d times, and at the end %v", commits, left)
+	}
 }

@@ -170,3 +170,24 @@ func TestTouch(t *testing.T) {
 		t.Errorf("%d changes, want the touched one", n)
 	}
 }
+
+// TestTouchAfterStampsWentRound: a key that changed as many checkpoints ago as there are stamps looks as if the present change were
+// noted already.
+func TestTouchAfterStampsWentRound(t *testing.T) {
+	table := NewTable[int, int](Range{0, 1, 1}, nil)
+	table.SnapshotSince(5, 0).Release()
+	table.Touch(spread(1), 1)
+	for id := int64(6); id <= 5+stamps; id++ {
+		table.SnapshotSince(id, id-1).Release()
+	}
+	table.Touch(spread(1), 1)
+	f := table.SnapshotSince(6+stamps, 5+stamps)
+	defer f.Release()
+	n := 0
+	for range f.Changed(0) {
+		n++
+	}
+	if n != 1 || !f.Known() {
+		t.Errorf("%d changes, want the touched one", n)
+	}
+}

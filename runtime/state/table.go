@@ -87,7 +87,8 @@ func (t *Table[K, V]) At(hash uint32, k K) (v *V, inserted bool) {
 // copied only for a new key, or where a change isn't noted yet.
 func (t *Table[K, V]) Touch(hash uint32, k K) (v *V, inserted bool) {
 	g := t.group(hash)
-	if i := g.find(hash, k); i >= 0 && g.slots[i].stamp == t.stamp {
+	// A stamp alone may be one of long ago: they go round.
+	if i := g.find(hash, k); i >= 0 && g.slots[i].stamp == t.stamp && (!g.frozen || g.touched == t.removed.last) {
 		return &g.slots[i].val, false
 	}
 	return t.At(hash, k)

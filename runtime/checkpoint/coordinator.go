@@ -511,6 +511,7 @@ func (c *Coordinator) TaskFinished(now int64, id *linkpb.ExecutionID, final *lin
 		return
 	}
 	t.finished, t.final, t.commits = true, final, commits
+	c.shared.note(final.GetFiles(), true) // it may be that no checkpoint ever has it
 	if final == nil {
 		c.broken = fmt.Sprintf("subtask %d of %q has finished without leaving its state", id.GetSubtask(), c.vertexName(id.GetVertex()))
 		for _, p := range slices.Clone(c.pending) {

@@ -45,7 +45,10 @@ func newAlignedWindow[K comparable, T, A, O any](env *operator.Env, w Windowed[K
 		return nil, err
 	}
 	o := &alignedWindow[K, T, A, O]{windowBase: newWindowBase(env, w, s, fn), kind: s.a.kind, size: s.a.size.Milliseconds(),
-		slide: s.a.slide.Milliseconds(), offset: s.a.offset.Milliseconds(), lateness: s.lateness.Milliseconds(), groups: groupsOf(env), pairs: pairs}
+		slide: s.a.slide.Milliseconds(), lateness: s.lateness.Milliseconds(), groups: groupsOf(env), pairs: pairs}
+	if o.slide > 0 { // not of AtEnd
+		o.offset = (s.a.offset.Milliseconds()%o.slide + o.slide) % o.slide
+	}
 	clone := cloneOf(w.in.kt)
 	acc, err := codec.Of[A]()
 	if err != nil {
@@ -106,17 +109,17 @@ func (o *alignedWindow[K, T, A, O]) all(v *operator.Vec[T]) {
 // assign adds record i to every window that it is in.
 func (o *alignedWindow[K, T, A, O]) assign(v *operator.Vec[T], i int, t int64) {
 	// Flink's TimeWindow.getWindowStartWithOffset: also right for times before the epoch.
-	rem := (t - o.offset) % o.slide
-	if rem < 0 {
+	rem := t%o.slide - o.offset
+	for rem < 0 {
 		rem += o.slide
 	}
-	late := true
-	for start := t - rem; start > t-o.size; start -= o.slide {
-		end := start + o.size
+	taken := false
+	for ; rem < o.size; rem += o.slide {
+		start, end := earlier(t, rem), later(t, o.size-rem)
 		if later(end-1, o.lateness) <= o.mark {
 			continue
 		}
-		late = false
+		taken = true
 		w := o.at(start, end)
 		k := o.key(v.V[i])
 		acc, fresh := w.accs.At(v.H[i], k)
@@ -125,7 +128,8 @@ func (o *alignedWindow[K, T, A, O]) assign(v *operator.Vec[T], i int, t int64) {
 			o.fireLate(w, v.H[i], k, acc)
 		}
 	}
-	if late {
+	// Where windows have gaps between them a record may be in none and is not late for that.
+	if !taken && later(t, o.lateness) <= o.mark {
 		o.late.add(v.V[i], t)
 	}
 }

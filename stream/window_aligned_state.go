@@ -106,7 +106,7 @@ func (o *alignedWindow[K, T, A, O]) Restore(r operator.StateReader) error {
 	err := o.pairs.read(r, func(h uint32, k K, s *paneState[A]) error {
 		w := o.last
 		if o.kind != atEnd {
-			if s.Start >= s.End {
+			if s.Start > s.End { // at the ends of time they may be equal
 				return fmt.Errorf("a window from %d to %d", s.Start, s.End)
 			}
 			w = o.find(s.Start, s.End)

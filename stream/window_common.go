@@ -143,7 +143,15 @@ func (b *windowBase[K, T, A, O]) untimed() error {
 	return fmt.Errorf("window %q works in event time, but a record without a timestamp came in: call Timestamps on the stream before KeyBy (or use stream.AtEnd, or windows of ProcessingTime)", b.env.Name)
 }
 
-// later is t + d without overflow.
+// earlier is t - d without overflow; d isn't negative.
+func earlier(t, d int64) int64 {
+	if s := t - d; s <= t {
+		return s
+	}
+	return operator.NoWatermark
+}
+
+// later is t + d without overflow; d isn't negative.
 func later(t, d int64) int64 {
 	if s := t + d; s >= t {
 		return s

@@ -67,7 +67,7 @@ func oracleAligned(steps []step, size, slide, offset, lateness int64) (out []sum
 			}
 			continue
 		}
-		isLate := true
+		isLate := s.ts+lateness <= mark // one that is in no window, between two, is not late for that
 		lowest := s.ts - size
 		for start := lowest - slide; start <= s.ts; start++ {
 			if (start-offset)%slide != 0 || start <= lowest || start+size-1+lateness <= mark {

@@ -94,10 +94,16 @@ func (c *channels[T]) take(v *Vec[T]) (timed bool, err error) {
 	return timed, err
 }
 
-// Watermark lets t ride in the pending batches. It doesn't flush: an idle channel gets it with the next Flush.
+// Watermark lets t ride in the pending batches. It doesn't flush: an idle channel gets it with the next Flush. Only
+// IdleWatermark, which takes no watermark's place, sends the one that rides there.
 func (c *channels[T]) Watermark(t int64) error {
-	for _, p := range c.pending {
-		p.WM = t
+	for i, p := range c.pending {
+		if t == IdleWatermark && p.WM != NoWatermark && p.WM != t {
+			if err := c.send(i); err != nil {
+				return err
+			}
+		}
+		c.pending[i].WM = t
 	}
 	c.dirty = true
 	return nil

@@ -120,6 +120,24 @@ func TestWatermarkDoesNotFlush(t *testing.T) {
 	}
 }
 
+// TestIdlenessDoesNotReplaceAWatermark: what a sender said before it became idle holds.
+func TestIdlenessDoesNotReplaceAWatermark(t *testing.T) {
+	r, recs := route(t, operator.NewRebalanceRouter[int64](), 2)
+	r.Batch(batch(0, 1))
+	r.Watermark(5)
+	r.Watermark(operator.IdleWatermark)
+	r.Watermark(operator.IdleWatermark)
+	r.Flush()
+	r.Watermark(operator.IdleWatermark)
+	r.Watermark(6)
+	r.Flush()
+	for i, rec := range recs {
+		if !slices.Equal(rec.marks, []int64{5, operator.IdleWatermark, 6}) {
+			t.Errorf("channel %d got watermarks %v, want 5, idleness and 6", i, rec.marks)
+		}
+	}
+}
+
 func TestRebalanceUsesAllAndBroadcastReachesAll(t *testing.T) {
 	r, recs := route(t, operator.NewRebalanceRouter[int64](), 3)
 	for i := int64(0); i < 12; i++ {

@@ -98,7 +98,7 @@ func (o *globalWindow[K, T, A, O]) Batch(b operator.Batch) error {
 func (o *globalWindow[K, T, A, O]) add(p *globalPane[T, A], v *T, t int64) {
 	if !o.evict {
 		o.fn.fold.add(&p.acc, v, !p.started)
-		p.started = true
+		p.started, p.high = true, max(p.high, t)
 		return
 	}
 	p.append(v, t)
@@ -152,7 +152,7 @@ func (p *globalPane[T, A]) moveUp() {
 func (o *globalWindow[K, T, A, O]) evictFrom(p *globalPane[T, A]) {
 	was := p.from
 	if o.keepMS > 0 {
-		p.evictUntil(p.high - o.keepMS)
+		p.evictUntil(earlier(p.high, o.keepMS))
 	}
 	if n := o.spec.keepN; n > 0 {
 		p.from = max(p.from, len(p.records)-n)
@@ -203,14 +203,14 @@ func (o *globalWindow[K, T, A, O]) fires(p *globalPane[T, A], v *T) bool {
 	return fire
 }
 
-// fire emits the window's result with the time of the record that fired it.
+// fire emits the window's result with the time t: as a rule that of the record that fired it.
 func (o *globalWindow[K, T, A, O]) fire(p *globalPane[T, A], k K, t int64) {
 	pane := Pane[K]{k, NoTime, MaxTime}
 	if !o.evict {
 		o.fn.fire(pane, &p.acc, &o.out, t)
 		if o.spec.purge {
 			var zero A
-			p.acc, p.started = zero, false
+			p.acc, p.started, p.high = zero, false, operator.NoWatermark
 		}
 		return
 	}
@@ -224,7 +224,7 @@ func (o *globalWindow[K, T, A, O]) fire(p *globalPane[T, A], k K, t int64) {
 	o.scratch = zero
 	if o.spec.purge {
 		clear(p.records)
-		p.records, p.times, p.from, p.disorder = p.records[:0], p.times[:0], 0, 0
+		p.records, p.times, p.from, p.disorder, p.high = p.records[:0], p.times[:0], 0, 0, operator.NoWatermark
 	}
 }
 
@@ -232,26 +232,24 @@ func (o *globalWindow[K, T, A, O]) Watermark(t int64) error {
 	if t == operator.IdleWatermark {
 		return o.passMark(t)
 	}
-	o.mark = t
 	if (!o.every.proc || o.endsBatch(t)) && o.every.passed(t) {
-		if t == operator.MaxWatermark {
-			t = operator.NoWatermark
-		}
 		o.early(t)
 	}
-	return o.passMark(o.mark)
+	o.mark = t
+	return o.passMark(t)
 }
 
 // ProcessingTime fires all windows when TriggerEvery asks for it.
 func (o *globalWindow[K, T, A, O]) ProcessingTime(now int64) error {
 	if o.every.proc && o.every.passed(now) {
-		o.early(operator.NoWatermark)
+		o.early(operator.MaxWatermark)
 	}
 	o.wakeEvery()
 	return o.flush()
 }
 
-// early fires all windows that have records.
+// early fires all windows that have records, with the time t. MaxWatermark stands for none: neither the end of the input nor
+// the processing time is an event time, and what is behind this operator may need one.
 func (o *globalWindow[K, T, A, O]) early(t int64) {
 	walk := o.windows.All
 	if !o.evict && !o.spec.purge {
@@ -259,10 +257,23 @@ func (o *globalWindow[K, T, A, O]) early(t int64) {
 	}
 	walk(func(_ uint32, k *K, p *globalPane[T, A]) bool {
 		if p.started || len(p.live()) != 0 {
-			o.fire(p, *k, t)
+			at := t
+			if t == operator.MaxWatermark {
+				at = o.timeOf(p)
+			}
+			o.fire(p, *k, at)
 		}
 		return o.out.err == nil
 	})
+}
+
+// timeOf is the time of a result that no event time fires: that of the window's latest record, or of the next record that
+// would not be late, if that is later. Without event times it is none.
+func (o *globalWindow[K, T, A, O]) timeOf(p *globalPane[T, A]) int64 {
+	if p.high == operator.NoWatermark || o.mark == operator.NoWatermark || o.mark == operator.MaxWatermark {
+		return p.high
+	}
+	return max(p.high, later(o.mark, 1))
 }
 
 // save makes s what is kept of p. Its records are room that is used again.

@@ -59,9 +59,13 @@ func (c *Context[K, O]) canTime() bool {
 	return c.keyed != nil
 }
 
-// EmitSide emits v to the side output tag.
+// EmitSide emits v to the side output tag. With a tag that NewTag hasn't made the job fails.
 func EmitSide[K comparable, O, S any](c *Context[K, O], tag Tag[S], v S) {
 	p := c.p
+	if tag.name == "" {
+		p.fail(fmt.Errorf("%q emitted to a side output without a name: make its tag with stream.NewTag", p.env.Name))
+		return
+	}
 	for i := range p.sides {
 		if p.sides[i].tag != tag.name {
 			continue

@@ -137,3 +137,17 @@ func TestMistakesInProcessEach(t *testing.T) {
 		t.Errorf("keyed state without keys: %v", err)
 	}
 }
+
+// astray emits to a side output whose tag was never made.
+type astray struct{ tag Tag[int] }
+
+func (p astray) Element(c *Context[NoKey, string], r rec) error { EmitSide(c, p.tag, 1); return nil }
+
+func TestSideOutputWithoutANameIsAnError(t *testing.T) {
+	r := newRig(t, eachNode(func(s Stream[rec]) Stream[string] { return ProcessEach(s, func(*Runtime) astray { return astray{} }) }), []rigInput{rigSpread[rec]()}, nil, 1)
+	v := operator.NewVec[rec](1)
+	v.V = append(v.V, rec{})
+	if err := r.ops[0].Input(0).Batch(v); err == nil || !strings.Contains(err.Error(), "stream.NewTag") {
+		t.Fatalf("got %v, and the main output %q", err, r.out)
+	}
+}

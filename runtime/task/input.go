@@ -5,12 +5,13 @@ import (
 	"github.com/weftstream/weft/operator"
 )
 
-// valve holds the watermarks of the channels of one input and lets the smallest pass. Idle channels don't count.
+// valve holds the watermarks of the channels of one input and lets the smallest pass. Idle channels don't count, and those
+// that have ended (MaxWatermark) only once none is idle: time has not come to its end for who is expected back.
 type valve struct {
 	marks  []int64
 	idle   []bool
 	low    int64
-	asleep bool // all channels are idle
+	asleep bool // all channels are idle or have ended
 }
 
 // add adds a channel and returns its number.
@@ -21,16 +22,18 @@ func (v *valve) add() int {
 }
 
 // advance notes that a channel has reached w, or is idle. It returns the input's watermark and whether that is to be
-// passed on: it has grown, or all channels are idle (IdleWatermark), or one of them isn't any more.
+// passed on: it has grown, or all channels are idle (IdleWatermark), or one of them isn't any more. With IdleWatermark low
+// may have grown, too, and is passed on before.
 func (v *valve) advance(channel int, w int64) (int64, bool) {
 	if w == operator.IdleWatermark {
 		return v.sleep(channel)
 	}
 	before, woke := v.marks[channel], v.asleep
 	wasIdle := v.idle[channel]
-	v.idle[channel], v.asleep = false, false
+	v.idle[channel] = false
 	if w <= before {
-		return v.low, woke && v.low != operator.NoWatermark
+		v.asleep = v.asleep && before == operator.MaxWatermark
+		return v.low, woke && !v.asleep && v.low != operator.NoWatermark
 	}
 	v.marks[channel] = w
 	if before > v.low && !wasIdle && !woke {
@@ -44,22 +47,27 @@ func (v *valve) sleep(channel int) (int64, bool) {
 		return v.low, false
 	}
 	v.idle[channel] = true
-	for _, idle := range v.idle {
-		if !idle {
-			return v.settle(false)
-		}
-	}
-	v.asleep = true
-	return operator.IdleWatermark, true
+	return v.settle(false)
 }
 
-// settle finds the smallest watermark of the channels that aren't idle. The input's never falls.
+// settle finds the smallest watermark of the channels that aren't idle, or the largest once all are: which of them became
+// idle last doesn't matter. The input's never falls.
 func (v *valve) settle(woke bool) (int64, bool) {
-	low := operator.MaxWatermark
+	low, high, idle := operator.MaxWatermark, operator.NoWatermark, false
 	for i, m := range v.marks {
-		if !v.idle[i] {
+		if v.idle[i] {
+			idle = true
+		} else {
 			low = min(low, m)
 		}
+		if m < operator.MaxWatermark {
+			high = max(high, m)
+		}
+	}
+	v.asleep = idle && low == operator.MaxWatermark
+	if v.asleep {
+		v.low = max(v.low, high)
+		return operator.IdleWatermark, !woke
 	}
 	grown := low > v.low
 	v.low = max(v.low, low)
@@ -83,11 +91,18 @@ type port struct {
 
 // mark passes a channel's watermark on where it counts.
 func (p port) mark(w int64) (low int64, grown bool, err error) {
-	low, grown = p.in.valve.advance(p.index, w)
-	if grown {
+	before := p.in.valve.low
+	low, pass := p.in.valve.advance(p.index, w)
+	grown = p.in.valve.low > before
+	if pass && grown && low == operator.IdleWatermark {
+		if err := p.in.in.Watermark(p.in.valve.low); err != nil {
+			return p.in.valve.low, true, err
+		}
+	}
+	if pass {
 		err = p.in.in.Watermark(low)
 	}
-	return low, grown && low != operator.IdleWatermark, err
+	return p.in.valve.low, grown, err
 }
 
 // end notes the end of a channel, which counts as MaxWatermark; the last one ends the input.

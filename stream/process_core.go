@@ -71,20 +71,26 @@ func (p *core[O]) flush() error {
 	return nil
 }
 
-// watermark runs what is due when the lowest watermark of all inputs that aren't idle has moved.
+// watermark runs what is due when the lowest watermark of all inputs that aren't idle has moved. One that has ended doesn't
+// end time for others that are idle.
 func (p *core[O]) watermark(input int, t int64) error {
 	p.idle[input] = t == operator.IdleWatermark
 	if !p.idle[input] {
 		p.marks[input] = t
 	}
-	low, active := operator.MaxWatermark, false
+	low, idle := operator.MaxWatermark, false
 	for i, m := range p.marks {
-		if !p.idle[i] {
-			low, active = min(low, m), true
+		if p.idle[i] {
+			idle = true
+		} else {
+			low = min(low, m)
 		}
 	}
 	switch {
-	case !active:
+	case idle && low == operator.MaxWatermark:
+		if p.asleep {
+			return nil
+		}
 		p.asleep = true
 		return p.each(func(in operator.Input) error { return in.Watermark(operator.IdleWatermark) })
 	case low <= p.mark && !p.asleep:

@@ -192,3 +192,19 @@ func TestDuplicateDefinitionsNameBothLines(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
+
+// TestSideOfAStreamThatHasASink: it is the operator's that made the stream.
+func TestSideOfAStreamThatHasASink(t *testing.T) {
+	env := newEnv("test", nil)
+	late := NewTag[rec]("late")
+	sums := KeyBy(From(env, fakeSource[rec]{}), byKey).Window(Tumbling(time.Second)).LateTo(late).Reduce(func(a, b rec) rec { return a })
+	Side(sums.To(nothing[rec]{}), late).To(nothing[rec]{})
+	env.finish()
+	if err := env.g.Check(); err != nil {
+		t.Fatal(err)
+	}
+	last := env.g.Edges[len(env.g.Edges)-1]
+	if last.Tag != "late" || last.From != sums.named {
+		t.Fatalf("output %q of %q, want the late records of %q", last.Tag, last.From.Name, sums.named.Name)
+	}
+}

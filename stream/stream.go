@@ -182,6 +182,9 @@ func NewTag[T any](name string) Tag[T] { return Tag[T]{name} }
 // function gives to EmitSide.
 func Side[O, T any](of Stream[O], tag Tag[T]) Stream[T] {
 	at := caller()
+	if of.named != nil && of.named.Kind == "sink" && len(of.parts) == 1 && of.parts[0].tag == "" {
+		of.named = of.parts[0].node // the stream that To has returned is still that of the operator
+	}
 	n := of.own(at, "Side")
 	typ := typeOf[T](of.env, at)
 	if n == nil {

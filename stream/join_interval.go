@@ -55,6 +55,8 @@ func IntervalJoin[K comparable, L, R, O any](l Keyed[K, L], r Keyed[K, R], lower
 			if j.lateRight = (Tag[R]{name: o.right}); o.typ != typeName[R]() {
 				e.fail(at, "IntervalJoin with LateRightTo a tag of %s: the right records are %s", o.typ, typeName[R]())
 			}
+		case o.typ != "":
+			e.fail(at, "the tag of a side output needs a name: make it with stream.NewTag")
 		}
 	}
 	switch {
@@ -175,9 +177,9 @@ func (j *intervalJoin[K, L, R, O]) Left(c *Context[K, O], v L) error {
 		return err
 	}
 	if j.left.insert(v, t) {
-		c.EventTimer(Time(t + j.leftLife()))
+		c.EventTimer(Time(later(t, j.leftLife())))
 	}
-	for _, r := range j.right.between(t+j.lower, t+j.upper) {
+	for _, r := range j.right.between(moved(t, j.lower), moved(t, j.upper)) {
 		c.p.out.add(j.f(v, r.V), max(t, r.T))
 	}
 	return nil
@@ -189,9 +191,9 @@ func (j *intervalJoin[K, L, R, O]) Right(c *Context[K, O], v R) error {
 		return err
 	}
 	if j.right.insert(v, t) {
-		c.EventTimer(Time(t + j.rightLife()))
+		c.EventTimer(Time(later(t, j.rightLife())))
 	}
-	for _, l := range j.left.between(t-j.upper, t-j.lower) {
+	for _, l := range j.left.between(moved(t, -j.upper), moved(t, -j.lower)) {
 		c.p.out.add(j.f(l.V, v), max(t, l.T))
 	}
 	return nil
@@ -199,11 +201,27 @@ func (j *intervalJoin[K, L, R, O]) Right(c *Context[K, O], v R) error {
 
 // OnTimer lets go what has no partners any more. There is a timer for the first record of each side.
 func (j *intervalJoin[K, L, R, O]) OnTimer(c *Context[K, O], at Time) error {
-	if t, some := j.left.drop(int64(at) - j.leftLife()); some {
-		c.EventTimer(Time(t + j.leftLife()))
+	if t, some := j.left.drop(lifeless(int64(at), j.leftLife())); some {
+		c.EventTimer(Time(later(t, j.leftLife())))
 	}
-	if t, some := j.right.drop(int64(at) - j.rightLife()); some {
-		c.EventTimer(Time(t + j.rightLife()))
+	if t, some := j.right.drop(lifeless(int64(at), j.rightLife())); some {
+		c.EventTimer(Time(later(t, j.rightLife())))
 	}
 	return nil
+}
+
+// lifeless is the latest time of the records that are of no use any more at time at. At the end of time none is.
+func lifeless(at, life int64) int64 {
+	if at == operator.MaxWatermark {
+		return at
+	}
+	return earlier(at, life)
+}
+
+// moved is t + d without overflow.
+func moved(t, d int64) int64 {
+	if d < 0 {
+		return earlier(t, -d)
+	}
+	return later(t, d)
 }

@@ -3,6 +3,7 @@ package stream
 import (
 	"fmt"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -140,6 +141,50 @@ func TestIntervalJoinLateRecords(t *testing.T) {
 	env.finish()
 	if err := env.g.Check(); err == nil || !strings.Contains(err.Error(), "join_test.go") || !strings.Contains(err.Error(), "a tag of string") {
 		t.Errorf("%v", err)
+	}
+	for _, o := range []IntervalOption{LateLeftTo(Tag[rec]{}), LateRightTo(Tag[rec]{})} {
+		env := newEnv("test", nil)
+		build(o)(env)
+		env.sinks++
+		env.finish()
+		if err := env.g.Check(); err == nil || !strings.Contains(err.Error(), "join_test.go") || !strings.Contains(err.Error(), "needs a name") {
+			t.Errorf("a tag without a name: %v", err)
+		}
+	}
+}
+
+// TestIntervalJoinAtTheEndsOfTime: records of extreme times find their partners and take no others with them.
+func TestIntervalJoinAtTheEndsOfTime(t *testing.T) {
+	r := newRig(t, func(env *Env) *graph.Node {
+		s := From(env, fakeSource[rec]{})
+		return IntervalJoin(KeyBy(s, byKey), KeyBy(s, byKey), -3*time.Second, time.Second, func(l, r rec) string { return fmt.Sprint(l.N, r.N) }).named
+	}, []rigInput{rigKeyed(byKey), rigKeyed(byKey)}, nil, 1)
+	const first, last = math.MinInt64 + 1, math.MaxInt64
+	r.play([]rigStep{{rec: rec{N: 1}, ts: last}, {input: 1, rec: rec{N: 2}, ts: last}, {rec: rec{N: 3}, ts: 1000}, {input: 1, rec: rec{N: 4}, ts: last - 500},
+		{rec: rec{N: 5}, ts: first}, {input: 1, rec: rec{N: 6}, ts: first + 10}, {input: 1, rec: rec{N: 7}, ts: 500},
+		{ts: 900}, {input: 1, ts: 900}, {input: 1, rec: rec{N: 8}, ts: 1100}, {ts: 1200}, {input: 1, ts: 1200}, {input: 1, rec: rec{N: 9}, ts: 1300}})
+	op := r.ops[0].(*processor[int64, string])
+	got := r.end()
+	slices.Sort(got)
+	want := []string{fmt.Sprint(": 1 2 @ ", last), fmt.Sprint(": 1 4 @ ", last), ": 3 7 @ 1000", ": 3 8 @ 1100", ": 3 9 @ 1300", fmt.Sprint(": 5 6 @ ", first+10)}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if op.keys.Len() != 0 || op.event.heap.len() != 0 {
+		t.Errorf("%d keys and %d timers are left at the end", op.keys.Len(), op.event.heap.len())
+	}
+}
+
+// TestIntervalJoinWithAnIdleAndAnEndedInput: time doesn't end with one input while the other may go on.
+func TestIntervalJoinWithAnIdleAndAnEndedInput(t *testing.T) {
+	r := newRig(t, func(env *Env) *graph.Node {
+		s := From(env, fakeSource[rec]{})
+		return IntervalJoin(KeyBy(s, byKey), KeyBy(s, byKey), 0, time.Second, func(l, r rec) string { return fmt.Sprint(l.N, r.N) }).named
+	}, []rigInput{rigKeyed(byKey), rigKeyed(byKey)}, nil, 1)
+	r.play([]rigStep{{rec: rec{N: 1}, ts: 1000}, {input: 1, ts: 900}, {ts: operator.MaxWatermark}, {input: 1, ts: operator.IdleWatermark},
+		{input: 1, rec: rec{N: 2}, ts: 1500}, {input: 1, ts: 1600}})
+	if got, want := r.end(), []string{": 1 2 @ 1500"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

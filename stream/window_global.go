@@ -104,9 +104,10 @@ func (o *globalWindow[K, T, A, O]) add(p *globalPane[T, A], v *T, t int64) {
 	p.append(v, t)
 	o.record.keep(&p.records[len(p.records)-1])
 	// What eviction would take when the window fires next can go now: the bounds only move forward. Doing it when the
-	// slice is about to grow keeps it as long as what fires, and costs no time otherwise.
+	// slice is about to grow keeps it as long as what fires, and costs no time otherwise. With both evictors only the time's: of
+	// the last n now some may be too old then, and others take their place.
 	if len(p.records) == cap(p.records) {
-		o.evictFrom(p)
+		o.evictFrom(p, o.keepMS == 0)
 		p.moveUp()
 	}
 }
@@ -148,13 +149,13 @@ func (p *globalPane[T, A]) moveUp() {
 	}
 }
 
-// evictFrom drops the records that EvictTime and EvictCount take.
-func (o *globalWindow[K, T, A, O]) evictFrom(p *globalPane[T, A]) {
+// evictFrom drops the records that EvictTime and, if count is set, those that EvictCount take.
+func (o *globalWindow[K, T, A, O]) evictFrom(p *globalPane[T, A], count bool) {
 	was := p.from
 	if o.keepMS > 0 {
 		p.evictUntil(earlier(p.high, o.keepMS))
 	}
-	if n := o.spec.keepN; n > 0 {
+	if n := o.spec.keepN; n > 0 && count {
 		p.from = max(p.from, len(p.records)-n)
 	}
 	clear(p.records[was:p.from])
@@ -214,7 +215,7 @@ func (o *globalWindow[K, T, A, O]) fire(p *globalPane[T, A], k K, t int64) {
 		}
 		return
 	}
-	o.evictFrom(p)
+	o.evictFrom(p, true)
 	var zero A
 	o.scratch = zero
 	o.fn.fold.addAll(&o.scratch, p.live())

@@ -2,6 +2,10 @@ package stream
 
 import (
 	"fmt"
+	"iter"
+	"math"
+	"math/big"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -68,6 +72,80 @@ func TestEarlyResultsOfGlobalWindowsHaveATime(t *testing.T) {
 		untimed.play([]rigStep{{rec: rec{Key: 1, N: 1}, ts: operator.NoWatermark}, {now: true, ts: 1_001_000}})
 		if got, want := untimed.end(), []string{": 1 1"}; !slices.Equal(got, want) {
 			t.Errorf("%s, without times: got %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestEvictionAgainstOracle: times in any order, near and far, with restores between; what fires is what a plain list would hold.
+func TestEvictionAgainstOracle(t *testing.T) {
+	for seed := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, 9))
+		keep, keepN, every, purge := int64(r.IntN(4))*7, r.IntN(3)*5, 1+r.IntN(6), r.IntN(2) == 0
+		if keep == 0 && keepN == 0 {
+			keep = 3
+		}
+		g := newRig(t, keyedNode(func(k Keyed[int64, rec]) Stream[string] {
+			w := k.Window(Global()).TriggerCount(every)
+			if keep > 0 {
+				w = w.EvictTime(time.Duration(keep) * time.Millisecond)
+			}
+			if keepN > 0 {
+				w = w.EvictCount(keepN)
+			}
+			if purge {
+				w = w.Purge()
+			}
+			return Apply(w, func(_ Pane[int64], in iter.Seq[rec], emit func(string)) {
+				text := ""
+				for r := range in {
+					text += fmt.Sprint(r.N, " ")
+				}
+				emit(text)
+			})
+		}), []rigInput{rigKeyed(byKey)}, nil, 1)
+		var held []step
+		var want []string
+		base := []int64{math.MinInt64 + 30, 0, 1_000_000, math.MaxInt64 - 30}
+		at, high := base[r.IntN(len(base))], int64(math.MinInt64)
+		for i := range int64(300) {
+			switch r.IntN(40) {
+			case 0:
+				at = base[r.IntN(len(base))]
+			case 1:
+				img := g.checkpoint()
+				g.wait(img)
+				g.restore(img, 1)
+			}
+			s := step{r: rec{N: i}, ts: at + r.Int64N(40) - 20}
+			g.play([]rigStep{{rec: s.r, ts: s.ts}})
+			held = append(held, s)
+			high = max(high, s.ts) // since a purge
+			if (i+1)%int64(every) != 0 {
+				continue
+			}
+			if keep > 0 {
+				held = slices.DeleteFunc(held, func(x step) bool {
+					return new(big.Int).Sub(big.NewInt(high), big.NewInt(x.ts)).Cmp(big.NewInt(keep)) >= 0
+				})
+			}
+			if keepN > 0 {
+				held = held[max(0, len(held)-keepN):]
+			}
+			text := ": "
+			for _, x := range held {
+				text += fmt.Sprint(x.r.N, " ")
+			}
+			if want = append(want, fmt.Sprint(text, " @ ", s.ts)); purge {
+				held, high = nil, math.MinInt64
+			}
+		}
+		if got := g.end(); !slices.Equal(got, want) {
+			for i := range min(len(got), len(want)) {
+				if got[i] != want[i] {
+					t.Fatalf("seed %d, keep %d ms, %d records, every %d, purge %v: result %d is %q, want %q", seed, keep, keepN, every, purge, i, got[i], want[i])
+				}
+			}
+			t.Fatalf("seed %d: %d results, want %d", seed, len(got), len(want))
 		}
 	}
 }

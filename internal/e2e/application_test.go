@@ -87,11 +87,11 @@ func TestWordcount(t *testing.T) {
 	dir := c.TestDir(t)
 	want := text(t, c, dir+"/in")
 
-	first := u.start(inApplication("-p", "3", wordcount(t), "--input", c.URI(dir+"/in"), "--output", c.URI(dir+"/out"))...)
-	id := first.app()
-	first.ended(0, "has finished")
-	app := u.yarnSays(id, "SUCCEEDED")
-	if app.State != "FINISHED" || app.User != u.name {
+	first := u.Start(inApplication("-p", "3", wordcount(t), "--input", c.URI(dir+"/in"), "--output", c.URI(dir+"/out"))...)
+	id := first.App()
+	first.Ended(0, "has finished")
+	app := u.YARNSays(id, "SUCCEEDED")
+	if app.State != "FINISHED" || app.User != u.Name {
 		t.Errorf("YARN reports %v of user %s", app, app.User)
 	}
 	sameCounts(t, counted(t, c, dir+"/out"), want)
@@ -109,7 +109,7 @@ func TestWordcount(t *testing.T) {
 	if len(before) != 2 {
 		t.Errorf("the cache holds %v, want weft and the application", before)
 	}
-	u.run(inApplication("-p", "2", wordcount(t), "--input", dir+"/in/*.txt", "--output", dir+"/out2")...).ended(0)
+	u.Run(inApplication("-p", "2", wordcount(t), "--input", dir+"/in/*.txt", "--output", dir+"/out2")...).Ended(0)
 	sameCounts(t, counted(t, c, dir+"/out2"), want)
 	if after := u.cached(); !maps.Equal(before, after) {
 		t.Errorf("the second submission changed the cache from %v to %v", before, after)
@@ -122,12 +122,12 @@ func TestDetachedApplication(t *testing.T) {
 	c := hadooptest.Require(t)
 	u := newUser(t, c)
 	dir := c.TestDir(t)
-	w := u.run(inApplication("-d", topspeed(t), "--events", "400", "--rate", "80", "--output", c.URI(dir+"/out"))...).ended(0)
-	id := w.app()
-	if strings.Contains(w.all(), "has finished") {
+	w := u.Run(inApplication("-d", topspeed(t), "--events", "400", "--rate", "80", "--output", c.URI(dir+"/out"))...).Ended(0)
+	id := w.App()
+	if strings.Contains(w.All(), "has finished") {
 		t.Error("-d has waited for the end")
 	}
-	u.yarnSays(id, "SUCCEEDED")
+	u.YARNSays(id, "SUCCEEDED")
 	if len(c.Walk(t, dir+"/out")) == 0 {
 		t.Error("no output")
 	}
@@ -142,7 +142,7 @@ func TestTopSpeedBounded(t *testing.T) {
 	var lines [2][]string
 	for i := range lines {
 		out := fmt.Sprint(dir, "/out-", i)
-		u.run(inApplication("-p", fmt.Sprint(i+1), topspeed(t), "--events", "5000", "--output", c.URI(out))...).ended(0)
+		u.Run(inApplication("-p", fmt.Sprint(i+1), topspeed(t), "--events", "5000", "--output", c.URI(out))...).Ended(0)
 		for _, name := range c.Walk(t, out) {
 			lines[i] = append(lines[i], strings.Split(strings.TrimSpace(string(c.ReadFile(t, name))), "\n")...)
 		}
@@ -159,7 +159,7 @@ func TestChained(t *testing.T) {
 	c := hadooptest.Require(t)
 	u := newUser(t, c)
 	dir := c.TestDir(t)
-	w := u.run(inApplication("--json", "-p", "2", chainedApp(t), "--events", "10000", "--output", c.URI(dir+"/out"))...).ended(0)
+	w := u.Run(inApplication("--json", "-p", "2", chainedApp(t), "--events", "10000", "--output", c.URI(dir+"/out"))...).Ended(0)
 	var text string
 	for _, name := range c.Walk(t, dir+"/out") {
 		text += string(c.ReadFile(t, name))
@@ -168,7 +168,7 @@ func TestChained(t *testing.T) {
 		t.Errorf("output %q", text)
 	}
 	ended := 0
-	for _, e := range events(t, w.out.String()) {
+	for _, e := range events(t, w.Out()) {
 		if e["event"] == "job-ended" {
 			ended++
 		}
@@ -186,9 +186,8 @@ func TestPackageDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	goEnv := []string{"HOME=" + os.Getenv("HOME"), "GOFLAGS=-mod=mod", "GOPATH=" + os.Getenv("GOPATH"), "GOCACHE=" + os.Getenv("GOCACHE")}
-	w := u.startWith(goEnv, inApplication(path.Join(here, "apps/faulty"), "--do", "result")...)
-	w.ended(0, "seen (int64): 100")
+	maps.Copy(u.Env, map[string]string{"HOME": os.Getenv("HOME"), "GOFLAGS": "-mod=mod", "GOPATH": os.Getenv("GOPATH"), "GOCACHE": os.Getenv("GOCACHE")})
+	u.Start(inApplication(path.Join(here, "apps/faulty"), "--do", "result")...).Ended(0, "seen (int64): 100")
 }
 
 // TestApplicationInHDFS: an executable that is in HDFS already is used where it is.
@@ -202,7 +201,7 @@ func TestApplicationInHDFS(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.WriteFile(t, dir+"/faulty", data)
-	u.run(inApplication(c.URI(dir+"/faulty"), "--events", "50")...).ended(0, "seen (int64): 50")
+	u.Run(inApplication(c.URI(dir+"/faulty"), "--events", "50")...).Ended(0, "seen (int64): 50")
 	if cached := u.cached(); len(cached) != 1 {
 		t.Errorf("cached %v, want weft alone", cached)
 	}
@@ -212,11 +211,11 @@ func TestApplicationInHDFS(t *testing.T) {
 func TestTwoSubmissionsAtOnce(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, hadooptest.Require(t))
-	a := u.start(inApplication(faulty(t), "--events", "11")...)
-	b := u.start(inApplication(faulty(t), "--events", "12")...)
-	a.ended(0, "seen (int64): 11")
-	b.ended(0, "seen (int64): 12")
-	if a.app() == b.app() {
+	a := u.Start(inApplication(faulty(t), "--events", "11")...)
+	b := u.Start(inApplication(faulty(t), "--events", "12")...)
+	a.Ended(0, "seen (int64): 11")
+	b.Ended(0, "seen (int64): 12")
+	if a.App() == b.App() {
 		t.Error("one application for both")
 	}
 	if cached := u.cached(); len(cached) != 2 {
@@ -228,17 +227,17 @@ func TestTwoSubmissionsAtOnce(t *testing.T) {
 func TestLocal(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, hadooptest.Require(t))
-	if err := os.WriteFile(path.Join(u.dir, "in.txt"), []byte("One fish, two fish\nred fish\n"), 0o644); err != nil {
+	if err := os.WriteFile(path.Join(u.Dir, "in.txt"), []byte("One fish, two fish\nred fish\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	u.run("run", "-t", "local", wordcount(t), "--input", "in.txt", "--output", "out").ended(0, "has finished")
+	u.Run("run", "-t", "local", wordcount(t), "--input", "in.txt", "--output", "out").Ended(0, "has finished")
 	var lines []string
-	entries, err := os.ReadDir(path.Join(u.dir, "out"))
+	entries, err := os.ReadDir(path.Join(u.Dir, "out"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		data, err := os.ReadFile(path.Join(u.dir, "out", e.Name()))
+		data, err := os.ReadFile(path.Join(u.Dir, "out", e.Name()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -248,5 +247,5 @@ func TestLocal(t *testing.T) {
 	if got := strings.Join(lines, " "); got != "1 1 1 3 fish one red two" {
 		t.Errorf("output %q in %v", got, entries)
 	}
-	u.run("run", "-t", "local", faulty(t), "--do", "panic").ended(1, "assignment to entry in nil map", "main.explode")
+	u.Run("run", "-t", "local", faulty(t), "--do", "panic").Ended(1, "assignment to entry in nil map", "main.explode")
 }

@@ -21,15 +21,16 @@ import (
 	"testing"
 
 	"github.com/weftstream/weft/internal/hadooptest"
+	"github.com/weftstream/weft/internal/usertest"
 )
 
 // proxied gives the user a HADOOP_CONF_DIR whose YARN ResourceManager is a proxy; seen is called with each request, and
 // says whether it is to be forwarded and whether the answer is to be lost.
 func (u *testUser) proxied(seen func(r *http.Request) (forward, lose bool)) {
-	u.t.Helper()
-	target, err := url.Parse(u.c.REST)
+	u.T.Helper()
+	target, err := url.Parse(u.Cluster.REST)
 	if err != nil {
-		u.t.Fatal(err)
+		u.T.Fatal(err)
 	}
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -43,20 +44,21 @@ func (u *testUser) proxied(seen func(r *http.Request) (forward, lose bool)) {
 		}
 		proxy.ServeHTTP(w, r)
 	}))
-	u.t.Cleanup(server.Close)
-	u.confDir = u.t.TempDir()
+	u.T.Cleanup(server.Close)
+	confDir := u.T.TempDir()
+	u.Env["HADOOP_CONF_DIR"] = confDir
 	for _, name := range []string{"core-site.xml", "hdfs-site.xml", "yarn-site.xml"} {
-		data, err := os.ReadFile(filepath.Join(u.c.ConfDir, name))
+		data, err := os.ReadFile(filepath.Join(u.Cluster.ConfDir, name))
 		if err != nil {
-			u.t.Fatal(err)
+			u.T.Fatal(err)
 		}
 		before := []byte("<name>yarn.resourcemanager.webapp.address</name><value>" + target.Host + "<")
 		after := []byte("<name>yarn.resourcemanager.webapp.address</name><value>" + strings.TrimPrefix(server.URL, "http://") + "<")
 		if name == "yarn-site.xml" && !bytes.Contains(data, before) {
-			u.t.Fatalf("%s doesn't name %s", name, target.Host)
+			u.T.Fatalf("%s doesn't name %s", name, target.Host)
 		}
-		if err := os.WriteFile(filepath.Join(u.confDir, name), bytes.Replace(data, before, after, 1), 0o644); err != nil {
-			u.t.Fatal(err)
+		if err := os.WriteFile(filepath.Join(confDir, name), bytes.Replace(data, before, after, 1), 0o644); err != nil {
+			u.T.Fatal(err)
 		}
 	}
 }
@@ -81,37 +83,37 @@ func TestClientKilledBeforeSubmission(t *testing.T) {
 		<-r.Context().Done() // the client has gone
 		return false, false
 	})
-	w := u.start(inApplication(faulty(t))...)
+	w := u.Start(inApplication(faulty(t))...)
 	<-reached
-	w.signal(syscall.SIGKILL)
-	w.ended(128 + int(syscall.SIGKILL))
-	if apps := u.apps(); len(apps) != 0 {
+	w.Signal(syscall.SIGKILL)
+	w.Ended(128 + int(syscall.SIGKILL))
+	if apps := u.Apps(); len(apps) != 0 {
 		t.Errorf("it exists: %v", apps)
 	}
 	// An id that YARN doesn't know could be that of a client that is about to submit: so its directory stays for a day, and
 	// isn't in the next submission's way.
-	u.keepsStaging = true
-	u.confDir = u.c.ConfDir
-	u.run(inApplication(faulty(t))...).ended(0, "seen (int64): 100")
+	u.CheckStaging = func() {}
+	u.Env["HADOOP_CONF_DIR"] = u.Cluster.ConfDir
+	u.Run(inApplication(faulty(t))...).Ended(0, "seen (int64): 100")
 }
 
 // TestUploadCutInHalf: a client that is killed while it uploads leaves nothing that a later submission would use.
 func TestUploadCutInHalf(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, hadooptest.Require(t))
-	u.keepsStaging = true // as above
-	w := u.start(inApplication(faulty(t))...)
-	hadooptest.Await(t, patience, "the upload begins", func() (bool, string) {
-		return len(u.c.Walk(t, u.staging())) > 0, ""
+	u.CheckStaging = func() {} // as above
+	w := u.Start(inApplication(faulty(t))...)
+	hadooptest.Await(t, usertest.Patience, "the upload begins", func() (bool, string) {
+		return len(u.Cluster.Walk(t, u.Staging())) > 0, ""
 	})
-	w.signal(syscall.SIGKILL)
-	w.wait()
-	u.run(inApplication(faulty(t))...).ended(0, "seen (int64): 100")
+	w.Signal(syscall.SIGKILL)
+	w.Wait()
+	u.Run(inApplication(faulty(t))...).Ended(0, "seen (int64): 100")
 	for file := range u.cached() {
 		if strings.HasPrefix(path.Base(path.Dir(file)), ".") {
 			continue // under its temporary name
 		}
-		sum := sha256.Sum256(u.c.ReadFile(t, file))
+		sum := sha256.Sum256(u.Cluster.ReadFile(t, file))
 		if got, want := hex.EncodeToString(sum[:]), path.Base(path.Dir(file)); got != want {
 			t.Errorf("%s holds what has the hash %s", file, got)
 		}
@@ -132,11 +134,11 @@ func TestClientInterruptedBeforeSubmission(t *testing.T) {
 		<-r.Context().Done()
 		return false, false
 	})
-	w := u.start(inApplication(faulty(t))...)
+	w := u.Start(inApplication(faulty(t))...)
 	<-reached
-	w.signal(syscall.SIGINT)
-	w.ended(128 + int(syscall.SIGINT))
-	if apps := u.apps(); len(apps) != 0 {
+	w.Signal(syscall.SIGINT)
+	w.Ended(128 + int(syscall.SIGINT))
+	if apps := u.Apps(); len(apps) != 0 {
 		t.Errorf("it exists: %v", apps)
 	}
 }
@@ -153,8 +155,8 @@ func TestSubmissionAnswerLost(t *testing.T) {
 		}
 		return true, lose
 	})
-	w := u.run(inApplication(faulty(t))...).ended(0, "seen (int64): 100")
-	if apps := u.apps(); len(apps) != 1 || apps[0].ID != w.app() {
+	w := u.Run(inApplication(faulty(t))...).Ended(0, "seen (int64): 100")
+	if apps := u.Apps(); len(apps) != 1 || apps[0].ID != w.App() {
 		t.Errorf("applications %v", apps)
 	}
 }
@@ -172,7 +174,7 @@ func TestSlowYARN(t *testing.T) {
 		failed[r.Method+r.URL.Path] = true
 		return !first, false
 	})
-	u.run(inApplication(faulty(t))...).ended(0, "seen (int64): 100")
+	u.Run(inApplication(faulty(t))...).Ended(0, "seen (int64): 100")
 }
 
 // TestClientKilledAfterSubmission: the application lives on, whatever ends its client, unless -sae says otherwise. The rows
@@ -207,13 +209,13 @@ func TestClientKilledAfterSubmission(t *testing.T) {
 			if len(test.more) > 0 && test.more[0] == "run" {
 				args = test.more
 			}
-			w := u.start(append(slices.Clone(args), faulty(t), "--events", "50", "--rate", "10")...)
-			id := w.app()
-			w.job() // it runs
-			u.awaitProcesses(id, taskHost, 1)
-			w.signal(test.signal)
-			w.ended(128 + int(test.signal))
-			u.yarnSays(id, test.final)
+			w := u.Start(append(slices.Clone(args), faulty(t), "--events", "50", "--rate", "10")...)
+			id := w.App()
+			w.Job() // it runs
+			u.AwaitProcesses(id, usertest.TaskHost, 1)
+			w.Signal(test.signal)
+			w.Ended(128 + int(test.signal))
+			u.YARNSays(id, test.final)
 		})
 	}
 }

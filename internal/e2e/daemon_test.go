@@ -4,13 +4,13 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/weftstream/weft/internal/hadooptest"
+	"github.com/weftstream/weft/internal/usertest"
 )
 
 // These tests disturb the cluster: they aren't parallel, so they are over before the others of this process begin, and
@@ -40,9 +40,9 @@ func TestDaemonDown(t *testing.T) {
 			u := newUser(t, c)
 			t.Cleanup(func() { c.Repair(t) })
 			test.do(t)
-			w := u.run(inApplication(faulty(t))...)
+			w := u.Run(inApplication(faulty(t))...)
 			c.Repair(t)
-			w.refused(1, test.texts...)
+			u.refused(w, 1, test.texts...)
 		})
 	}
 }
@@ -53,63 +53,61 @@ func TestClusterFull(t *testing.T) {
 	c := hadooptest.RequireExclusive(t)
 	hog := newUser(t, c)
 	// One TaskManager on each node that leaves less than a JobManager needs.
-	big := hog.start(inApplication("-p", fmt.Sprint(c.NodeManagers), "-Djobmanager.memory.process.size=192m",
+	big := hog.Start(inApplication("-p", fmt.Sprint(c.NodeManagers), "-Djobmanager.memory.process.size=192m",
 		"-Dtaskmanager.memory.process.size=3840m", faulty(t), "--events", "0", "--rate", "5")...)
-	hog.awaitProcesses(big.app(), taskHost, c.NodeManagers)
+	hog.AwaitProcesses(big.App(), usertest.TaskHost, c.NodeManagers)
 
 	u := newUser(t, c)
-	w := u.start(inApplication("-Djobmanager.memory.process.size=512m", faulty(t))...)
-	id := w.app()
-	w.says("has been waiting for")
-	w.says("the cluster is full")
-	w.signal(syscall.SIGINT)
-	w.ended(128 + int(syscall.SIGINT))
-	u.yarnSays(id, "KILLED")
-	u.awaitNoStaging()
+	w := u.Start(inApplication("-Djobmanager.memory.process.size=512m", faulty(t))...)
+	id := w.App()
+	w.Says("has been waiting for")
+	w.Says("the cluster is full")
+	w.Signal(syscall.SIGINT)
+	w.Ended(128 + int(syscall.SIGINT))
+	u.YARNSays(id, "KILLED")
+	u.AwaitNoStaging()
 
 	// The JobManager has room, its TaskManagers haven't: said in the JobManager's log, and the job waits.
-	w = u.start(inApplication("-Djobmanager.memory.process.size=192m", "-Dtaskmanager.memory.process.size=1g", faulty(t))...)
-	id = w.app()
-	hadooptest.Await(t, patience, "the JobManager says that it waits for containers", func() (bool, string) {
+	w = u.Start(inApplication("-Djobmanager.memory.process.size=192m", "-Dtaskmanager.memory.process.size=1g", faulty(t))...)
+	id = w.App()
+	hadooptest.Await(t, usertest.Patience, "the JobManager says that it waits for containers", func() (bool, string) {
 		log := ""
 		for _, text := range c.ContainerLogs(t, id) {
 			log += text
 		}
 		return containsAll(log, "waiting for containers", "room"), log
 	})
-	job := big.job()
-	hog.run("cancel", "-t", "yarn-application", "-Dyarn.application.id="+big.app(), job).ended(0)
-	big.ended(3)
-	w.ended(0, "seen (int64): 100")
+	job := big.Job()
+	hog.Run("cancel", "-t", "yarn-application", "-Dyarn.application.id="+big.App(), job).Ended(0)
+	big.Ended(3)
+	w.Ended(0, "seen (int64): 100")
 }
 
 // TestNodeManagerLost: a node dies with its containers' keeper: the job fails with the node's loss as the cause.
 func TestNodeManagerLost(t *testing.T) {
 	c := hadooptest.RequireExclusive(t)
 	u := newUser(t, c)
-	w := u.start(inApplication("-p", "3", faulty(t), "--events", "0", "--rate", "5")...)
-	id := w.app()
-	u.awaitProcesses(id, taskHost, 3)
-	master := u.awaitProcesses(id, jobManager, 1)[0]
+	w := u.Start(inApplication("-p", "3", faulty(t), "--events", "0", "--rate", "5")...)
+	id := w.App()
+	u.AwaitProcesses(id, usertest.TaskHost, 3)
+	master := u.Node(u.AwaitProcesses(id, usertest.JobManager, 1)[0])
 	victim := 0
-	for _, p := range u.processes(id, taskManager) {
-		for i := 1; i <= c.NodeManagers; i++ {
-			if onNode(c, p, i) && !onNode(c, master, i) {
-				victim = i
-			}
+	for _, p := range u.Processes(id, usertest.TaskManager) {
+		if node := u.Node(p); node != master {
+			victim = node
 		}
 	}
 	if victim == 0 {
 		t.Fatal("all containers are on the JobManager's node")
 	}
 	c.Kill(t, hadooptest.NodeManager(victim))
-	for _, p := range u.processes(id, taskManager) {
-		if onNode(c, p, victim) {
-			u.kill9(p) // the machine is gone, not the daemon alone
+	for _, p := range u.Processes(id, usertest.TaskManager) {
+		if u.Node(p) == victim {
+			u.Signal(p, syscall.SIGKILL) // the machine is gone, not the daemon alone
 		}
 	}
-	w.ended(2, c.NodeHost(victim))
-	u.yarnSays(id, "FAILED")
+	w.Ended(2, c.NodeHost(victim))
+	u.YARNSays(id, "FAILED")
 	c.Repair(t)
 }
 
@@ -117,20 +115,14 @@ func TestNodeManagerLost(t *testing.T) {
 func TestYARNRestarts(t *testing.T) {
 	c := hadooptest.RequireExclusive(t)
 	u := newUser(t, c)
-	w := u.start(inApplication("-p", "2", faulty(t), "--events", "150", "--rate", "10")...)
-	id := w.app()
-	u.awaitProcesses(id, taskHost, 2)
+	w := u.Start(inApplication("-p", "2", faulty(t), "--events", "150", "--rate", "10")...)
+	id := w.App()
+	u.AwaitProcesses(id, usertest.TaskHost, 2)
 	c.Kill(t, hadooptest.ResourceManager)
 	c.Start(t, hadooptest.ResourceManager)
-	w.ended(0, "seen (int64): 150")
-	u.yarnSays(id, "SUCCEEDED")
+	w.Ended(0, "seen (int64): 150")
+	u.YARNSays(id, "SUCCEEDED")
 	c.AwaitReady(t, time.Minute)
-}
-
-// onNode says whether a container's process is on NodeManager i.
-func onNode(c *hadooptest.Cluster, p hadooptest.Process, i int) bool {
-	dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", p.PID))
-	return err == nil && strings.Contains(dir, fmt.Sprintf("/nodemanager-%d/", i))
 }
 
 func containsAll(text string, parts ...string) bool {

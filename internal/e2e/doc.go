@@ -5,6 +5,5 @@
 // isn't removed by another test's command. A test says how a command must end, what it must say, what YARN must report,
 // and that nothing is left: no container, no process, no staging directory.
 //
-// The package starts one goroutine for each command, which ends with the command; the test's end kills and awaits those
-// that still run.
+// The users and their commands are those of package usertest, which says whose the commands' goroutines are.
 package e2e

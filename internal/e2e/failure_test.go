@@ -3,15 +3,13 @@
 package e2e
 
 import (
-	"math/rand/v2"
-	"os"
 	"path"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/weftstream/weft/internal/hadooptest"
+	"github.com/weftstream/weft/internal/soak"
 )
 
 // failures are what an application can do wrong, with what its user must be told.
@@ -35,12 +33,10 @@ var failures = []struct {
 
 // sample returns n of the failures' numbers, or all with WEFT_SOAK=1; the seed is printed.
 func sample(t *testing.T, of, n int) []int {
-	if os.Getenv("WEFT_SOAK") == "1" {
+	if soak.On() {
 		n = of
 	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	return rand.New(rand.NewPCG(seed, 0)).Perm(of)[:n]
+	return soak.Dice(t).Perm(of)[:n]
 }
 
 // TestFailingApplication: FAILED at YARN with the reason, exit code 2, and the same reason for the user, once.
@@ -52,11 +48,11 @@ func TestFailingApplication(t *testing.T) {
 		t.Run(test.do, func(t *testing.T) {
 			t.Parallel()
 			u := newUser(t, c)
-			w := u.start(inApplication("-p", "1", faulty(t), "--do", test.do)...)
-			id := w.app()
-			w.ended(2, append(test.texts, id, "yarn logs -applicationId "+id)...)
-			u.yarnSays(id, "FAILED", test.texts...)
-			told := w.err.String()
+			w := u.Start(inApplication("-p", "1", faulty(t), "--do", test.do)...)
+			id := w.App()
+			w.Ended(2, append(test.texts, id, "yarn logs -applicationId "+id)...)
+			u.YARNSays(id, "FAILED", test.texts...)
+			told := w.Err()
 			if i := strings.Index(told, "The program finished with the following exception:"); i < 0 {
 				t.Error("no exception is shown")
 			} else if n := strings.Count(told[i:], test.texts[0]); n != 1 {
@@ -70,8 +66,8 @@ func TestFailingApplication(t *testing.T) {
 func TestFailingDetached(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, hadooptest.Require(t))
-	w := u.run(inApplication("-d", faulty(t), "--do", "panic", "--rate", "4", "--events", "0")...).ended(0)
-	u.yarnSays(w.app(), "FAILED", "panic: assignment to entry in nil map", "main.explode")
+	w := u.Run(inApplication("-d", faulty(t), "--do", "panic", "--rate", "4", "--events", "0")...).Ended(0)
+	u.YARNSays(w.App(), "FAILED", "panic: assignment to entry in nil map", "main.explode")
 }
 
 // TestMissingInput: nothing is read from nowhere, and the message names the path.
@@ -80,9 +76,9 @@ func TestMissingInput(t *testing.T) {
 	c := hadooptest.Require(t)
 	u := newUser(t, c)
 	dir := c.TestDir(t)
-	w := u.start(inApplication(wordcount(t), "--input", c.URI(dir+"/absent"), "--output", c.URI(dir+"/out"))...)
-	w.ended(2, dir+"/absent")
-	u.yarnSays(w.app(), "FAILED", dir+"/absent")
+	w := u.Start(inApplication(wordcount(t), "--input", c.URI(dir+"/absent"), "--output", c.URI(dir+"/out"))...)
+	w.Ended(2, dir+"/absent")
+	u.YARNSays(w.App(), "FAILED", dir+"/absent")
 	if left := visible(c.Walk(t, dir+"/out")); len(left) > 0 {
 		t.Errorf("output of nothing: %v", left)
 	}
@@ -95,9 +91,9 @@ func TestOutputIsNeverOverwritten(t *testing.T) {
 	u := newUser(t, c)
 	dir := c.TestDir(t)
 	c.WriteFile(t, dir+"/out/mine", []byte("mine"))
-	w := u.start(inApplication(wordcount(t), "--output", c.URI(dir+"/out"))...)
-	w.ended(2, dir+"/out")
-	u.yarnSays(w.app(), "FAILED", dir+"/out")
+	w := u.Start(inApplication(wordcount(t), "--output", c.URI(dir+"/out"))...)
+	w.Ended(2, dir+"/out")
+	u.YARNSays(w.App(), "FAILED", dir+"/out")
 	if files := visible(c.Walk(t, dir)); len(files) != 1 || string(c.ReadFile(t, dir+"/out/mine")) != "mine" {
 		t.Errorf("there is now %v", files)
 	}
@@ -114,13 +110,13 @@ func TestFailedJobLeavesNoOutput(t *testing.T) {
 	c := hadooptest.Require(t)
 	u := newUser(t, c)
 	dir := c.TestDir(t)
-	w := u.start(inApplication("-p", "2", faulty(t), "--do", "error", "--output", c.URI(dir+"/out"))...)
-	w.ended(2, "no luck with 7")
-	u.yarnSays(w.app(), "FAILED")
+	w := u.Start(inApplication("-p", "2", faulty(t), "--do", "error", "--output", c.URI(dir+"/out"))...)
+	w.Ended(2, "no luck with 7")
+	u.YARNSays(w.App(), "FAILED")
 	if left := visible(c.Walk(t, dir+"/out")); len(left) > 0 {
 		t.Errorf("left in the output: %v", left)
 	}
-	u.run(inApplication("-p", "2", faulty(t), "--output", c.URI(dir+"/out"))...).ended(0)
+	u.Run(inApplication("-p", "2", faulty(t), "--output", c.URI(dir+"/out"))...).Ended(0)
 	lines := 0
 	for _, file := range c.Walk(t, dir+"/out") {
 		if strings.HasPrefix(path.Base(file), ".") {

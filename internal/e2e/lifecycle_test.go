@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weftstream/weft/internal/hadooptest"
+	"github.com/weftstream/weft/internal/usertest"
 )
 
 // TestPerJob: a cluster that lives for its one job, attached and detached, and ends as the job does.
@@ -26,21 +27,21 @@ func TestPerJob(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			u := newUser(t, c)
-			w := u.run(append([]string{"run", "-t", "yarn-per-job"}, test.args...)...)
-			w.ended(test.code, test.texts...)
-			u.yarnSays(w.app(), test.final)
+			w := u.Run(append([]string{"run", "-t", "yarn-per-job"}, test.args...)...)
+			w.Ended(test.code, test.texts...)
+			u.YARNSays(w.App(), test.final)
 		})
 	}
 	t.Run("two jobs", func(t *testing.T) {
 		t.Parallel()
 		u := newUser(t, c)
-		u.run("run", "-t", "yarn-per-job", chainedApp(t), "--events", "100").ended(1, "one job")
+		u.Run("run", "-t", "yarn-per-job", chainedApp(t), "--events", "100").Ended(1, "one job")
 	})
 	t.Run("no job", func(t *testing.T) {
 		t.Parallel()
 		u := newUser(t, c)
-		u.run("run", "-t", "yarn-per-job", faulty(t), "--do", "no-run").ended(1, "didn't contain a Weft job")
-		if apps := u.apps(); len(apps) != 0 {
+		u.Run("run", "-t", "yarn-per-job", faulty(t), "--do", "no-run").Ended(1, "didn't contain a Weft job")
+		if apps := u.Apps(); len(apps) != 0 {
 			t.Errorf("a cluster for nothing: %v", apps)
 		}
 	})
@@ -57,25 +58,25 @@ func TestCancel(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			u := newUser(t, c)
-			w := u.start(args...)
-			id, job := w.app(), w.job()
-			u.awaitProcesses(id, taskHost, 1)
-			u.run("cancel", "-t", args[2], "-Dyarn.application.id="+id, job).ended(0)
-			w.ended(3)
-			u.yarnSays(id, "KILLED")
+			w := u.Start(args...)
+			id, job := w.App(), w.Job()
+			u.AwaitProcesses(id, usertest.TaskHost, 1)
+			u.Run("cancel", "-t", args[2], "-Dyarn.application.id="+id, job).Ended(0)
+			w.Ended(3)
+			u.YARNSays(id, "KILLED")
 		})
 	}
 	t.Run("by YARN", func(t *testing.T) {
 		t.Parallel()
 		u := newUser(t, c)
-		w := u.start(inApplication(topspeed(t))...)
-		id := w.app()
-		u.awaitProcesses(id, taskHost, 1)
+		w := u.Start(inApplication(topspeed(t))...)
+		id := w.App()
+		u.AwaitProcesses(id, usertest.TaskHost, 1)
 		c.KillApp(t, id)
-		w.ended(3)
-		u.yarnSays(id, "KILLED")
+		w.Ended(3)
+		u.YARNSays(id, "KILLED")
 		c.AwaitNoProcesses(t, id, 30*time.Second)
-		u.run("list", "-t", "yarn-session", "-Dyarn.application.id="+id).ended(1) // sweeps what a killed AM couldn't
+		u.Run("list", "-t", "yarn-session", "-Dyarn.application.id="+id).Ended(1) // sweeps what a killed AM couldn't
 	})
 }
 
@@ -83,10 +84,10 @@ func TestCancel(t *testing.T) {
 func TestCancelHangingCode(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, hadooptest.Require(t))
-	w := u.start(inApplication("-Dtask.cancellation.timeout=2 s", faulty(t), "--do", "hang")...)
-	id, job := w.app(), w.job()
-	u.awaitProcesses(id, taskHost, 1)
-	u.run("cancel", "-t", "yarn-application", "-Dyarn.application.id="+id, job).ended(0)
-	w.ended(3)
-	u.yarnSays(id, "KILLED")
+	w := u.Start(inApplication("-Dtask.cancellation.timeout=2 s", faulty(t), "--do", "hang")...)
+	id, job := w.App(), w.Job()
+	u.AwaitProcesses(id, usertest.TaskHost, 1)
+	u.Run("cancel", "-t", "yarn-application", "-Dyarn.application.id="+id, job).Ended(0)
+	w.Ended(3)
+	u.YARNSays(id, "KILLED")
 }

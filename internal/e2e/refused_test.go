@@ -4,33 +4,33 @@ package e2e
 
 import (
 	"bytes"
-	"net/http"
-	"net/url"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/weftstream/weft/internal/hadooptest"
+	"github.com/weftstream/weft/internal/usertest"
 	"github.com/weftstream/weft/link"
 )
 
 // refused checks that a command ended with an exit code and the texts, and that nothing came of it: no application and
 // nothing in staging.
-func (w *command) refused(code int, texts ...string) {
-	w.t.Helper()
-	w.ended(code, texts...)
-	if out := w.out.String(); out != "" {
-		w.t.Errorf("standard output: %q", out)
+func (u *testUser) refused(w *usertest.Command, code int, texts ...string) {
+	u.T.Helper()
+	w.Ended(code, texts...)
+	if out := w.Out(); out != "" {
+		u.T.Errorf("standard output: %q", out)
 	}
-	if strings.Contains(w.err.String(), "goroutine ") {
-		w.t.Errorf("a stack is no message")
+	if strings.Contains(w.Err(), "goroutine ") {
+		u.T.Errorf("a stack is no message")
 	}
-	if apps := w.u.apps(); len(apps) != 0 {
-		w.t.Errorf("applications: %v", apps)
+	if apps := u.Apps(); len(apps) != 0 {
+		u.T.Errorf("applications: %v", apps)
 	}
-	if left := w.u.staged(); len(left) != 0 {
-		w.t.Errorf("left in staging: %v", left)
+	if left := u.Staged(); len(left) != 0 {
+		u.T.Errorf("left in staging: %v", left)
 	}
 }
 
@@ -69,12 +69,12 @@ func TestRefusedBeforeUpload(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
-		env, args []string
-		texts     []string
+		env         map[string]string
+		args, texts []string
 	}{
-		"no HADOOP_CONF_DIR":    {[]string{"HADOOP_CONF_DIR="}, inApplication(good), []string{"HADOOP_CONF_DIR"}},
-		"empty HADOOP_CONF_DIR": {[]string{"HADOOP_CONF_DIR=" + empty}, inApplication(good), []string{empty}},
-		"absent HADOOP_CONF_DIR": {[]string{"HADOOP_CONF_DIR=" + empty + "/absent"}, inApplication(good),
+		"no HADOOP_CONF_DIR":    {map[string]string{"HADOOP_CONF_DIR": ""}, inApplication(good), []string{"HADOOP_CONF_DIR"}},
+		"empty HADOOP_CONF_DIR": {map[string]string{"HADOOP_CONF_DIR": empty}, inApplication(good), []string{empty}},
+		"absent HADOOP_CONF_DIR": {map[string]string{"HADOOP_CONF_DIR": empty + "/absent"}, inApplication(good),
 			[]string{empty + "/absent"}},
 		"wrong queue": {nil, inApplication("-Dyarn.application.queue=nowhere", good),
 			[]string{`"nowhere"`, "root.default", "yarn.application.queue"}},
@@ -94,21 +94,21 @@ func TestRefusedBeforeUpload(t *testing.T) {
 			[]string{filepath.Join(empty, "absent"), "does not exist"}},
 		"absent application in HDFS": {nil, inApplication(c.URI("/tmp/absent-" + filepath.Base(empty))), []string{"/tmp/absent-"}},
 		"another version":            {nil, inApplication(other), []string{other, "Weft 9" + link.Version[1:], "Weft " + link.Version, "same version"}},
-		"another platform": {nil, inApplication(app(t, "faulty", "darwin", "arm64")),
+		"another platform": {nil, inApplication(usertest.App(t, "faulty", "darwin", "arm64")),
 			[]string{"darwin/arm64", "linux/amd64", "GOOS=linux GOARCH=amd64 go build"}},
 		"a script":               {nil, inApplication(script), []string{script, "script"}},
 		"an archive":             {nil, inApplication(archive), []string{archive, "not an executable"}},
-		"not a Weft application": {nil, inApplication(app(t, "plain")), []string{"plain", "not a Weft application"}},
-		"weft itself":            {nil, inApplication(weftBinary(t)), []string{"not a Weft application"}},
-		"no main package":        {[]string{"HOME=" + os.Getenv("HOME")}, inApplication(library), []string{"main package"}},
+		"not a Weft application": {nil, inApplication(usertest.App(t, "plain")), []string{"plain", "not a Weft application"}},
+		"weft itself":            {nil, inApplication(usertest.Binary(t, "weft")), []string{"not a Weft application"}},
+		"no main package":        {map[string]string{"HOME": os.Getenv("HOME")}, inApplication(library), []string{"main package"}},
 		"unknown target":         {nil, []string{"run-application", "-t", "kubernetes-application", good}, []string{"kubernetes-application"}},
 		"unknown option":         {nil, inApplication("--frobnicate", good), []string{"frobnicate"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			u := newUser(t, c)
-			w := u.startWith(test.env, test.args...)
-			w.refused(1, test.texts...)
+			maps.Copy(u.Env, test.env)
+			u.refused(u.Start(test.args...), 1, test.texts...)
 			if cached := u.cached(); len(cached) != 0 {
 				t.Errorf("uploaded all the same: %v", cached)
 			}
@@ -121,15 +121,15 @@ func TestStagingReadOnly(t *testing.T) {
 	t.Parallel()
 	c := hadooptest.Require(t)
 	u := newUser(t, c)
-	c.MkdirAll(t, u.home(), 0o555)
-	u.admin("SETOWNER", u.home(), "owner", u.name)
-	u.run(inApplication(faulty(t))...).refused(1, u.home(), "yarn.staging-directory")
+	c.MkdirAll(t, u.Home(), 0o555)
+	u.admin("SETOWNER", u.Home(), "owner", u.Name)
+	u.refused(u.Run(inApplication(faulty(t))...), 1, u.Home(), "yarn.staging-directory")
 
 	// The way out that the message names.
 	dir := c.TestDir(t)
-	w := u.run(inApplication("-Dyarn.staging-directory="+c.URI(dir+"/staging"), faulty(t))...).ended(0)
-	u.yarnSays(w.app(), "SUCCEEDED")
-	hadooptest.Await(t, patience, "staging is empty", func() (bool, string) {
+	w := u.Run(inApplication("-Dyarn.staging-directory="+c.URI(dir+"/staging"), faulty(t))...).Ended(0)
+	u.YARNSays(w.App(), "SUCCEEDED")
+	hadooptest.Await(t, usertest.Patience, "staging is empty", func() (bool, string) {
 		left := c.List(t, dir+"/staging")
 		return len(left) == 1 && left[0].Name == "cache", ""
 	})
@@ -146,19 +146,13 @@ func TestStagingFull(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			u := newUser(t, c)
-			c.MkdirAll(t, u.home(), 0o755)
-			u.admin("SETOWNER", u.home(), "owner", u.name)
-			set := url.Values{"op": {"SETQUOTA"}, "namespacequota": {"9223372036854775807"}, "storagespacequota": {"9223372036854775807"}}
-			set.Set(quota[0], quota[1])
-			if _, err := u.webHDFS(http.MethodPut, u.home(), set); err != nil {
-				t.Fatal(err)
-			}
-			u.run(inApplication(faulty(t))...).refused(1, "quota", u.home(), "yarn.staging-directory")
-			clear := url.Values{"op": {"SETQUOTA"}, "namespacequota": {"-1"}, "storagespacequota": {"-1"}}
-			if _, err := u.webHDFS(http.MethodPut, u.home(), clear); err != nil {
-				t.Fatal(err)
-			}
-			u.run(inApplication(faulty(t))...).ended(0, "seen (int64): 100")
+			c.MkdirAll(t, u.Home(), 0o755)
+			u.admin("SETOWNER", u.Home(), "owner", u.Name)
+			const none = "9223372036854775807"
+			u.admin("SETQUOTA", u.Home(), "namespacequota", none, "storagespacequota", none, quota[0], quota[1])
+			u.refused(u.Run(inApplication(faulty(t))...), 1, "quota", u.Home(), "yarn.staging-directory")
+			u.admin("SETQUOTA", u.Home(), "namespacequota", "-1", "storagespacequota", "-1")
+			u.Run(inApplication(faulty(t))...).Ended(0, "seen (int64): 100")
 		})
 	}
 }
@@ -186,7 +180,7 @@ func TestPlantedArtifact(t *testing.T) {
 			t.Parallel()
 			u := newUser(t, c)
 			app := faulty(t)
-			u.run(inApplication(app)...).ended(0) // makes the cache
+			u.Run(inApplication(app)...).Ended(0) // makes the cache
 			var planted string
 			size := int64(0)
 			for file := range u.cached() {
@@ -200,14 +194,14 @@ func TestPlantedArtifact(t *testing.T) {
 				t.Fatal("the application isn't in the cache")
 			}
 			c.WriteFile(t, planted, make([]byte, size)) // of the right size, and nothing that runs
-			u.admin("SETOWNER", planted, "owner", u.name)
+			u.admin("SETOWNER", planted, "owner", u.Name)
 			plant(u, planted)
-			w := u.run(inApplication(app)...)
-			if w.code == 0 && !strings.Contains(w.all(), "seen (int64): 100") || w.code != 0 && !strings.Contains(w.err.String(), u.staging()+"/cache") {
+			w := u.Run(inApplication(app)...)
+			if w.Code == 0 && !strings.Contains(w.All(), "seen (int64): 100") || w.Code != 0 && !strings.Contains(w.Err(), u.Staging()+"/cache") {
 				t.Errorf("neither a run of the right executable nor a message that names the place")
 			}
-			if n := len(u.apps()); w.code != 0 && n != 1 {
-				t.Errorf("an application was submitted with it: %v", u.apps())
+			if n := len(u.Apps()); w.Code != 0 && n != 1 {
+				t.Errorf("an application was submitted with it: %v", u.Apps())
 			}
 		})
 	}

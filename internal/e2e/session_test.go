@@ -10,16 +10,17 @@ import (
 	"testing"
 
 	"github.com/weftstream/weft/internal/hadooptest"
+	"github.com/weftstream/weft/internal/usertest"
 )
 
 // session starts a detached session with some slots on each TaskManager, and returns its id. The test's end stops it.
 func (u *testUser) session(slots string) string {
-	u.t.Helper()
-	w := u.run("yarn-session", "-d", "-s", slots, "-nm", "session of "+u.name).ended(0)
-	id := w.app()
-	u.t.Cleanup(func() {
-		if u.t.Failed() {
-			u.c.KillApp(u.t, id)
+	u.T.Helper()
+	w := u.Run("yarn-session", "-d", "-s", slots, "-nm", "session of "+u.Name).Ended(0)
+	id := w.App()
+	u.T.Cleanup(func() {
+		if u.T.Failed() {
+			u.Cluster.KillApp(u.T, id)
 		}
 	})
 	return id
@@ -32,10 +33,10 @@ func inSession(id string, more ...string) []string {
 
 // jobs returns the states by job id, as weft list shows them.
 func (u *testUser) jobs(id string) map[string]string {
-	u.t.Helper()
-	w := u.run("list", "-a", "-t", "yarn-session", "-Dyarn.application.id="+id).ended(0)
+	u.T.Helper()
+	w := u.Run("list", "-a", "-t", "yarn-session", "-Dyarn.application.id="+id).Ended(0)
 	states := map[string]string{}
-	for line := range strings.Lines(w.out.String()) {
+	for line := range strings.Lines(w.Out()) {
 		fields := strings.Split(strings.TrimSpace(line), " : ")
 		if len(fields) != 3 {
 			continue
@@ -48,8 +49,8 @@ func (u *testUser) jobs(id string) map[string]string {
 
 // awaitJob waits until a job of a session is in a state.
 func (u *testUser) awaitJob(id, job, state string) {
-	u.t.Helper()
-	hadooptest.Await(u.t, patience, "job "+job+" is "+state, func() (bool, string) {
+	u.T.Helper()
+	hadooptest.Await(u.T, usertest.Patience, "job "+job+" is "+state, func() (bool, string) {
 		states := u.jobs(id)
 		return states[job] == state, states[job]
 	})
@@ -57,11 +58,11 @@ func (u *testUser) awaitJob(id, job, state string) {
 
 // stopSession ends a session in order.
 func (u *testUser) stopSession(id string) {
-	u.t.Helper()
-	u.run("yarn-session", "stop", id).ended(0)
-	app := u.c.AwaitEnd(u.t, id, patience)
+	u.T.Helper()
+	u.Run("yarn-session", "stop", id).Ended(0)
+	app := u.Cluster.AwaitEnd(u.T, id, usertest.Patience)
 	if app.State != "FINISHED" || app.FinalStatus != "SUCCEEDED" {
-		u.t.Errorf("a session that was stopped is %v", app)
+		u.T.Errorf("a session that was stopped is %v", app)
 	}
 }
 
@@ -71,24 +72,24 @@ func TestSession(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, hadooptest.Require(t))
 	id := u.session("1")
-	if n := len(u.processes(id, taskManager)); n != 0 {
+	if n := len(u.Processes(id, usertest.TaskManager)); n != 0 {
 		t.Errorf("%d TaskManagers without a job", n)
 	}
-	first := u.run(inSession(id, "-d", topspeed(t))...).ended(0).job()
-	second := u.run(inSession(id, "-d", faulty(t), "--events", "0", "--rate", "5")...).ended(0).job()
+	first := u.Run(inSession(id, "-d", topspeed(t))...).Ended(0).Job()
+	second := u.Run(inSession(id, "-d", faulty(t), "--events", "0", "--rate", "5")...).Ended(0).Job()
 	u.awaitJob(id, first, "RUNNING")
 	u.awaitJob(id, second, "RUNNING")
-	u.awaitProcesses(id, taskHost, 2)
+	u.AwaitProcesses(id, usertest.TaskHost, 2)
 
 	// A bounded one, attached, beside them: its result is the command's.
-	u.run(inSession(id, faulty(t), "--events", "30")...).ended(0, "seen (int64): 30", "has finished")
+	u.Run(inSession(id, faulty(t), "--events", "30")...).Ended(0, "seen (int64): 30", "has finished")
 
-	u.run("cancel", "-t", "yarn-session", "-Dyarn.application.id="+id, first).ended(0, "Cancelled job "+first)
+	u.Run("cancel", "-t", "yarn-session", "-Dyarn.application.id="+id, first).Ended(0, "Cancelled job "+first)
 	u.awaitJob(id, first, "CANCELED")
 	if state := u.jobs(id)[second]; state != "RUNNING" {
 		t.Errorf("the other job is %s", state)
 	}
-	u.awaitProcesses(id, taskHost, 1)
+	u.AwaitProcesses(id, usertest.TaskHost, 1)
 	u.stopSession(id)
 }
 
@@ -98,17 +99,17 @@ func TestSessionByPropertiesFile(t *testing.T) {
 	c := hadooptest.Require(t)
 	u := newUser(t, c)
 	id := u.session("1")
-	w := u.run("run", "-d", faulty(t), "--events", "0", "--rate", "5").ended(0, id)
-	job := w.job()
-	u.run("list", "-a").ended(0, job, id)
-	u.run("cancel", job).ended(0)
+	w := u.Run("run", "-d", faulty(t), "--events", "0", "--rate", "5").Ended(0, id)
+	job := w.Job()
+	u.Run("list", "-a").Ended(0, job, id)
+	u.Run("cancel", job).Ended(0)
 	u.awaitJob(id, job, "CANCELED")
 	c.KillApp(t, id)
-	u.run("list").ended(1, id)
-	if w := u.run("list").ended(1); strings.Contains(w.all(), id) {
+	u.Run("list").Ended(1, id)
+	if w := u.Run("list").Ended(1); strings.Contains(w.All(), id) {
 		t.Errorf("a dead session is still looked for")
 	}
-	u.yarnSays(id, "KILLED")
+	u.YARNSays(id, "KILLED")
 }
 
 // TestSessionAttached: how an attached yarn-session ends, and with it the session and its jobs. The rows are those of
@@ -118,35 +119,37 @@ func TestSessionAttached(t *testing.T) {
 	c := hadooptest.Require(t)
 	for _, test := range []struct {
 		name  string
-		do    func(u *testUser, w *command, id string)
+		do    func(u *testUser, w *usertest.Command, id string)
 		code  int
 		final string // "": it goes on
 	}{
-		{"stop is typed", func(u *testUser, w *command, _ string) { _, _ = io.WriteString(w.in, "stop\n") }, 0, "SUCCEEDED"},
-		{"Ctrl-C", func(u *testUser, w *command, _ string) { w.signal(syscall.SIGINT) }, 130, "SUCCEEDED"},
-		{"yarn-session stop", func(u *testUser, w *command, id string) { u.run("yarn-session", "stop", id).ended(0) }, 0, "SUCCEEDED"},
-		{"killed by YARN", func(u *testUser, w *command, id string) { c.KillApp(u.t, id) }, 3, "KILLED"},
-		{"the command is killed", func(u *testUser, w *command, _ string) { w.signal(syscall.SIGKILL) }, 137, ""},
-		{"the JobManager is killed", func(u *testUser, w *command, id string) { u.kill9(u.awaitProcesses(id, jobManager, 1)[0]) }, 2, "FAILED"},
+		{"stop is typed", func(u *testUser, w *usertest.Command, _ string) { _, _ = io.WriteString(w.In, "stop\n") }, 0, "SUCCEEDED"},
+		{"Ctrl-C", func(u *testUser, w *usertest.Command, _ string) { w.Signal(syscall.SIGINT) }, 130, "SUCCEEDED"},
+		{"yarn-session stop", func(u *testUser, w *usertest.Command, id string) { u.Run("yarn-session", "stop", id).Ended(0) }, 0, "SUCCEEDED"},
+		{"killed by YARN", func(u *testUser, w *usertest.Command, id string) { c.KillApp(u.T, id) }, 3, "KILLED"},
+		{"the command is killed", func(u *testUser, w *usertest.Command, _ string) { w.Signal(syscall.SIGKILL) }, 137, ""},
+		{"the JobManager is killed", func(u *testUser, w *usertest.Command, id string) {
+			u.Signal(u.AwaitProcesses(id, usertest.JobManager, 1)[0], syscall.SIGKILL)
+		}, 2, "FAILED"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			u := newUser(t, c)
-			w := u.start("yarn-session")
-			id := w.app()
-			w.says("JobManager Web Interface")
-			job := u.run(inSession(id, "-d", faulty(t), "--events", "0", "--rate", "5")...).ended(0).job()
-			u.awaitProcesses(id, taskHost, 1)
+			w := u.Start("yarn-session")
+			id := w.App()
+			w.Says("JobManager Web Interface")
+			job := u.Run(inSession(id, "-d", faulty(t), "--events", "0", "--rate", "5")...).Ended(0).Job()
+			u.AwaitProcesses(id, usertest.TaskHost, 1)
 			test.do(u, w, id)
-			w.ended(test.code)
+			w.Ended(test.code)
 			if test.final == "" {
 				u.awaitJob(id, job, "RUNNING")
 				u.stopSession(id)
 				return
 			}
-			u.yarnSays(id, test.final)
+			u.YARNSays(id, test.final)
 			if test.final != "SUCCEEDED" { // nobody was left to clean up
-				u.run("yarn-session", "stop", id).ended(0)
+				u.Run("yarn-session", "stop", id).Ended(0)
 			}
 		})
 	}
@@ -156,16 +159,18 @@ func TestSessionAttached(t *testing.T) {
 func TestSessionStandardInputEnds(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, hadooptest.Require(t))
-	w := u.start("yarn-session")
-	_ = w.in.Close()
-	id := w.app()
-	w.says("JobManager Web Interface")
-	u.run(inSession(id, faulty(t), "--events", "30")...).ended(0, "seen (int64): 30")
-	if !w.running() {
+	w := u.Start("yarn-session")
+	_ = w.In.Close()
+	id := w.App()
+	w.Says("JobManager Web Interface")
+	u.Run(inSession(id, faulty(t), "--events", "30")...).Ended(0, "seen (int64): 30")
+	select {
+	case <-w.Done():
 		t.Error("it has ended")
+	default:
 	}
 	u.stopSession(id)
-	w.ended(0)
+	w.Ended(0)
 }
 
 // TestSessionNeighbours: a job that panics, leaks or exits ends alone: the other job on the same TaskManager keeps its
@@ -174,24 +179,24 @@ func TestSessionNeighbours(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, hadooptest.Require(t))
 	id := u.session("2")
-	neighbour := u.run(inSession(id, "-d", faulty(t), "--events", "0", "--rate", "5")...).ended(0).job()
+	neighbour := u.Run(inSession(id, "-d", faulty(t), "--events", "0", "--rate", "5")...).Ended(0).Job()
 	u.awaitJob(id, neighbour, "RUNNING")
-	before := pids(u.awaitProcesses(id, taskHost, 1))
+	before := pids(u.AwaitProcesses(id, usertest.TaskHost, 1))
 	for _, test := range failures[:4] {
-		w := u.run(inSession(id, faulty(t), "--do", test.do)...)
-		w.ended(2, test.texts...)
-		u.awaitJob(id, w.job(), "FAILED")
-		if after := pids(u.awaitProcesses(id, taskHost, 1)); !slices.Equal(before, after) {
+		w := u.Run(inSession(id, faulty(t), "--do", test.do)...)
+		w.Ended(2, test.texts...)
+		u.awaitJob(id, w.Job(), "FAILED")
+		if after := pids(u.AwaitProcesses(id, usertest.TaskHost, 1)); !slices.Equal(before, after) {
 			t.Errorf("after %s of another job the neighbour's process is %v, was %v", test.do, after, before)
 		}
 		if state := u.jobs(id)[neighbour]; state != "RUNNING" {
 			t.Fatalf("after %s of another job the neighbour is %s", test.do, state)
 		}
 	}
-	if n := len(u.processes(id, taskManager)); n != 1 {
+	if n := len(u.Processes(id, usertest.TaskManager)); n != 1 {
 		t.Errorf("%d TaskManagers, want one with both jobs", n)
 	}
-	u.run(inSession(id, faulty(t), "--events", "30")...).ended(0, "seen (int64): 30")
+	u.Run(inSession(id, faulty(t), "--events", "30")...).Ended(0, "seen (int64): 30")
 	u.stopSession(id)
 }
 
@@ -201,8 +206,8 @@ func TestSessionDriverFailures(t *testing.T) {
 	u := newUser(t, hadooptest.Require(t))
 	id := u.session("1")
 	for _, test := range failures[4:11] {
-		w := u.run(inSession(id, faulty(t), "--do", test.do)...)
-		w.ended(1, test.texts...)
+		w := u.Run(inSession(id, faulty(t), "--do", test.do)...)
+		w.Ended(1, test.texts...)
 	}
 	if jobs := u.jobs(id); len(jobs) != 0 {
 		t.Errorf("jobs %v", jobs)
@@ -225,14 +230,14 @@ func TestSessionClientKilled(t *testing.T) {
 		{syscall.SIGINT, []string{"-sae"}, "CANCELED"},
 		{syscall.SIGKILL, []string{"-sae", "-Dclient.heartbeat.interval=500 ms", "-Dclient.heartbeat.timeout=3 s"}, "CANCELED"},
 	} {
-		w := u.start(inSession(id, append(test.more, faulty(t), "--events", "0", "--rate", "5")...)...)
-		job := w.job()
+		w := u.Start(inSession(id, append(test.more, faulty(t), "--events", "0", "--rate", "5")...)...)
+		job := w.Job()
 		u.awaitJob(id, job, "RUNNING")
-		w.signal(test.signal)
-		w.ended(128 + int(test.signal))
+		w.Signal(test.signal)
+		w.Ended(128 + int(test.signal))
 		u.awaitJob(id, job, test.state)
 		if test.state == "RUNNING" {
-			u.run("cancel", "-t", "yarn-session", "-Dyarn.application.id="+id, job).ended(0)
+			u.Run("cancel", "-t", "yarn-session", "-Dyarn.application.id="+id, job).Ended(0)
 			u.awaitJob(id, job, "CANCELED")
 		}
 	}
@@ -246,16 +251,16 @@ func TestUnknownJobAndSession(t *testing.T) {
 	id := u.session("1")
 	target := []string{"-t", "yarn-session", "-Dyarn.application.id=" + id}
 	job := strings.Repeat("0f", 16)
-	u.run(append([]string{"cancel", job}, target...)...).ended(1, job)
-	u.run(append([]string{"cancel", "nonsense"}, target...)...).ended(1, "nonsense")
-	u.run(append([]string{"cancel"}, target...)...).ended(1, "Missing JobID")
-	u.run("list", "-t", "yarn-session", "-Dyarn.application.id=application_1_9999").ended(1, "application_1_9999")
-	u.run("list", "-t", "yarn-session").ended(0, "Found Yarn properties file", id)
-	u.run("list", "-t", "yarn-session", "--ignore-properties").ended(1, "No cluster id was specified")
-	u.run("yarn-session", "stop", "application_1_9999").ended(1, "application_1_9999")
+	u.Run(append([]string{"cancel", job}, target...)...).Ended(1, job)
+	u.Run(append([]string{"cancel", "nonsense"}, target...)...).Ended(1, "nonsense")
+	u.Run(append([]string{"cancel"}, target...)...).Ended(1, "Missing JobID")
+	u.Run("list", "-t", "yarn-session", "-Dyarn.application.id=application_1_9999").Ended(1, "application_1_9999")
+	u.Run("list", "-t", "yarn-session").Ended(0, "Found Yarn properties file", id)
+	u.Run("list", "-t", "yarn-session", "--ignore-properties").Ended(1, "No cluster id was specified")
+	u.Run("yarn-session", "stop", "application_1_9999").Ended(1, "application_1_9999")
 	u.stopSession(id)
-	u.run(inSession(id, faulty(t))...).ended(1, id)
-	u.run("yarn-session", "stop", id).ended(0)
+	u.Run(inSession(id, faulty(t))...).Ended(1, id)
+	u.Run("yarn-session", "stop", id).Ended(0)
 }
 
 // TestForeignSession: another user's session can't be used without its token.
@@ -264,8 +269,8 @@ func TestForeignSession(t *testing.T) {
 	c := hadooptest.Require(t)
 	u, other := newUser(t, c), newUser(t, c)
 	id := u.session("1")
-	other.run(inSession(id, faulty(t))...).ended(1, id)
-	other.run("list", "-t", "yarn-session", "-Dyarn.application.id="+id).ended(1, id)
+	other.Run(inSession(id, faulty(t))...).Ended(1, id)
+	other.Run("list", "-t", "yarn-session", "-Dyarn.application.id="+id).Ended(1, id)
 	u.stopSession(id)
 }
 
@@ -274,12 +279,12 @@ func TestManyJobsAtOnce(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, hadooptest.Require(t))
 	id := u.session("4")
-	var all []*command
+	var all []*usertest.Command
 	for range 6 {
-		all = append(all, u.start(inSession(id, faulty(t), "--events", "40", "--rate", "40")...))
+		all = append(all, u.Start(inSession(id, faulty(t), "--events", "40", "--rate", "40")...))
 	}
 	for _, w := range all {
-		w.ended(0, "seen (int64): 40")
+		w.Ended(0, "seen (int64): 40")
 	}
 	if jobs := u.jobs(id); len(jobs) != len(all) {
 		t.Errorf("jobs %v", jobs)

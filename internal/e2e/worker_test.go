@@ -6,47 +6,49 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/weftstream/weft/internal/hadooptest"
+	"github.com/weftstream/weft/internal/usertest"
 )
 
 // TestTaskManagerKilled: without checkpoints a lost TaskManager fails the job, and the message says which and how.
 func TestTaskManagerKilled(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, hadooptest.Require(t))
-	w := u.start(inApplication("-p", "2", faulty(t), "--events", "0", "--rate", "10")...)
-	id := w.app()
-	u.awaitProcesses(id, taskHost, 2)
-	victim := u.processes(id, taskManager)[0]
-	u.kill9(victim)
-	w.ended(2, "TaskManager "+victim.Container, "killed")
-	u.yarnSays(id, "FAILED", "TaskManager "+victim.Container)
+	w := u.Start(inApplication("-p", "2", faulty(t), "--events", "0", "--rate", "10")...)
+	id := w.App()
+	u.AwaitProcesses(id, usertest.TaskHost, 2)
+	victim := u.Processes(id, usertest.TaskManager)[0]
+	u.Signal(victim, syscall.SIGKILL)
+	w.Ended(2, "TaskManager "+victim.Container, "killed")
+	u.YARNSays(id, "FAILED", "TaskManager "+victim.Container)
 }
 
 // TestTaskHostKilled: the same for the process of the job's own subtasks.
 func TestTaskHostKilled(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, hadooptest.Require(t))
-	w := u.start(inApplication("-p", "2", faulty(t), "--events", "0", "--rate", "10")...)
-	id := w.app()
-	victim := u.awaitProcesses(id, taskHost, 2)[0]
-	u.kill9(victim)
-	w.ended(2, "task host", victim.Container, "killed")
-	u.yarnSays(id, "FAILED", victim.Container)
+	w := u.Start(inApplication("-p", "2", faulty(t), "--events", "0", "--rate", "10")...)
+	id := w.App()
+	victim := u.AwaitProcesses(id, usertest.TaskHost, 2)[0]
+	u.Signal(victim, syscall.SIGKILL)
+	w.Ended(2, "task host", victim.Container, "killed")
+	u.YARNSays(id, "FAILED", victim.Container)
 }
 
 // TestDriverKilled: the process of the user's main function, in the JobManager's container.
 func TestDriverKilled(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, hadooptest.Require(t))
-	w := u.start(inApplication(faulty(t), "--events", "0", "--rate", "10")...)
-	id := w.app()
-	u.awaitProcesses(id, taskHost, 1)
-	u.kill9(u.awaitProcesses(id, driver, 1)[0])
-	w.ended(2, "killed")
-	u.yarnSays(id, "FAILED")
+	w := u.Start(inApplication(faulty(t), "--events", "0", "--rate", "10")...)
+	id := w.App()
+	u.AwaitProcesses(id, usertest.TaskHost, 1)
+	u.Signal(u.AwaitProcesses(id, usertest.Driver, 1)[0], syscall.SIGKILL)
+	w.Ended(2, "killed")
+	u.YARNSays(id, "FAILED")
 }
 
 // TestJobManagerKilled: an application has one attempt; its TaskManagers and task hosts end with it, and what it left in
@@ -54,18 +56,18 @@ func TestDriverKilled(t *testing.T) {
 func TestJobManagerKilled(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, hadooptest.Require(t))
-	w := u.start(inApplication("-p", "2", faulty(t), "--events", "0", "--rate", "10")...)
-	id := w.app()
-	u.awaitProcesses(id, taskHost, 2)
-	u.kill9(u.awaitProcesses(id, jobManager, 1)[0])
-	w.ended(2, id, "137")
-	u.yarnSays(id, "FAILED")
-	u.c.AwaitNoProcesses(t, id, 30*time.Second)
-	if left := strings.Join(u.staged(), " "); !strings.Contains(left, id) {
+	w := u.Start(inApplication("-p", "2", faulty(t), "--events", "0", "--rate", "10")...)
+	id := w.App()
+	u.AwaitProcesses(id, usertest.TaskHost, 2)
+	u.Signal(u.AwaitProcesses(id, usertest.JobManager, 1)[0], syscall.SIGKILL)
+	w.Ended(2, id, "137")
+	u.YARNSays(id, "FAILED")
+	u.Cluster.AwaitNoProcesses(t, id, 30*time.Second)
+	if left := strings.Join(u.Staged(), " "); !strings.Contains(left, id) {
 		t.Errorf("the JobManager was killed and its directory is gone: what is left is %q", left)
 	}
-	u.run("list", "-t", "yarn-session", "-Dyarn.application.id="+id).ended(1, id)
-	u.awaitNoStaging()
+	u.Run("list", "-t", "yarn-session", "-Dyarn.application.id="+id).Ended(1, id)
+	u.AwaitNoStaging()
 }
 
 // TestContainerReplaced: a TaskManager that dies while the job waits for its slots is replaced, and the job runs. The kill
@@ -76,23 +78,23 @@ func TestContainerReplaced(t *testing.T) {
 	const wanted, attempts = 8, 5
 	for attempt := 1; ; attempt++ {
 		u := newUser(t, c)
-		w := u.start(inApplication("-p", fmt.Sprint(wanted), faulty(t), "--events", "80", "--rate", "80")...)
-		id := w.app()
+		w := u.Start(inApplication("-p", fmt.Sprint(wanted), faulty(t), "--events", "80", "--rate", "80")...)
+		id := w.App()
 		var victim hadooptest.Process
-		hadooptest.Await(t, patience, "a TaskManager starts", func() (bool, string) {
-			found := u.processes(id, taskManager)
+		hadooptest.Await(t, usertest.Patience, "a TaskManager starts", func() (bool, string) {
+			found := u.Processes(id, usertest.TaskManager)
 			if len(found) > 0 {
 				victim = found[0]
 			}
 			return len(found) > 0, ""
 		})
-		u.kill9(victim)
-		w.wait()
-		if w.code == 2 && strings.Contains(w.all(), victim.Container) && attempt < attempts {
+		u.Signal(victim, syscall.SIGKILL)
+		w.Wait()
+		if w.Code == 2 && strings.Contains(w.All(), victim.Container) && attempt < attempts {
 			continue
 		}
-		w.ended(0, "seen (int64): 80")
-		u.yarnSays(id, "SUCCEEDED")
+		w.Ended(0, "seen (int64): 80")
+		u.YARNSays(id, "SUCCEEDED")
 		granted := 0
 		for _, log := range c.ContainerLogs(t, id) {
 			granted += strings.Count(log, `msg="worker granted"`)
@@ -118,9 +120,9 @@ func TestContainersThatNeverRegister(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := u.start(inApplication("-Dtaskmanager.data.bind-port="+port, "-Dslot.request.timeout=10 s",
+	w := u.Start(inApplication("-Dtaskmanager.data.bind-port="+port, "-Dslot.request.timeout=10 s",
 		"-Dresourcemanager.start-worker.max-failure-rate=100", faulty(t))...)
-	id := w.app()
-	w.ended(2, "slot.request.timeout", "last failed start", "exit code 31")
-	u.yarnSays(id, "FAILED", "last failed start")
+	id := w.App()
+	w.Ended(2, "slot.request.timeout", "last failed start", "exit code 31")
+	u.YARNSays(id, "FAILED", "last failed start")
 }

@@ -10,6 +10,5 @@
 // their own application run side by side. Random choices come from a seed that is printed; WEFT_SEED sets it. Without
 // WEFT_SOAK=1 a small sample of the choices is run, and the slowest tests are not.
 //
-// The package starts one goroutine for each command, which ends with the command; the test's end kills and awaits those
-// that still run.
+// The users and their commands are those of package usertest, which says whose the commands' goroutines are.
 package faults

@@ -8,20 +8,21 @@ import (
 	"testing"
 
 	"github.com/weftstream/weft/internal/hadooptest"
+	"github.com/weftstream/weft/internal/usertest"
 )
 
 // onNodes runs a job with a TaskManager on each node and picks one that doesn't share its node with the JobManager.
-func onNodes(t *testing.T, u *user, dir string) (w *command, id string, victim hadooptest.Process) {
+func onNodes(t *testing.T, u *user, dir string) (w *usertest.Command, id string, victim hadooptest.Process) {
 	t.Helper()
 	// So large that a node has room for one of them.
 	w = u.submit([]string{"-p", "3", "-Dtaskmanager.memory.process.size=2500m", "-Dheartbeat.interval=10min", "-Dheartbeat.timeout=1h"},
-		application(t, "sums"), "--events", forever, "--rate", "500", "--output", u.c.URI(dir+"/out"))
-	id = w.app()
-	w.running()
-	u.awaitProcesses(id, taskHost, 3)
-	master := u.node(u.processes(id, jobManager)[0])
-	for _, p := range u.processes(id, taskManager) {
-		if u.node(p) != master {
+		usertest.App(t, "sums"), "--events", forever, "--rate", "500", "--output", u.Cluster.URI(dir+"/out"))
+	id = w.App()
+	running(w)
+	u.AwaitProcesses(id, usertest.TaskHost, 3)
+	master := u.Node(u.Processes(id, usertest.JobManager)[0])
+	for _, p := range u.Processes(id, usertest.TaskManager) {
+		if u.Node(p) != master {
 			return w, id, p
 		}
 	}
@@ -36,9 +37,10 @@ func TestNodeManagerKilled(t *testing.T) {
 	u := newUser(t, c)
 	dir := c.TestDir(t)
 	w, id, victim := onNodes(t, u, dir)
-	c.Kill(t, hadooptest.NodeManager(u.node(victim)))
-	w.ended(2, `TaskManager `+victim.Container+` .*was lost: .*node lost`)
-	u.yarnSays(id, "FAILED", victim.Container, "node lost")
+	c.Kill(t, hadooptest.NodeManager(u.Node(victim)))
+	w.Says(`TaskManager ` + victim.Container + ` .*was lost: .*node lost`)
+	w.Ended(2)
+	u.YARNSays(id, "FAILED", victim.Container, "node lost")
 	failedOnce(t, u, id)
 	nothing(t, c, dir+"/out")
 }
@@ -50,13 +52,14 @@ func TestNodeDies(t *testing.T) {
 	u := newUser(t, c)
 	dir := c.TestDir(t)
 	w, id, victim := onNodes(t, u, dir)
-	c.Kill(t, hadooptest.NodeManager(u.node(victim)))
-	u.signal(victim, syscall.SIGKILL)
-	w.ended(2, `TaskManager `+victim.Container+` .*was lost: .*connection`)
+	c.Kill(t, hadooptest.NodeManager(u.Node(victim)))
+	u.Signal(victim, syscall.SIGKILL)
+	w.Says(`TaskManager ` + victim.Container + ` .*was lost: .*connection`)
+	w.Ended(2)
 	if app := c.App(t, id); app.FinalStatus != "FAILED" && app.FinalStatus != "UNDEFINED" {
 		t.Errorf("YARN's final status isn't FAILED: %v", app)
 	}
-	u.yarnSays(id, "FAILED", victim.Container)
+	u.YARNSays(id, "FAILED", victim.Container)
 	failedOnce(t, u, id)
 	nothing(t, c, dir+"/out")
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weftstream/weft/internal/hadooptest"
 	"github.com/weftstream/weft/internal/soak"
+	"github.com/weftstream/weft/internal/usertest"
 )
 
 // kill is a fault of a wordcount: one process of a role is killed a while after a moment.
@@ -34,7 +35,8 @@ const (
 
 // draw chooses a kill; the delay is within what a run takes.
 func draw(random *rand.Rand) kill {
-	k := kill{role: []string{taskHost, taskManager, jobManager}[random.IntN(3)], after: []moment{started, started, writing, appearing}[random.IntN(4)]}
+	roles, moments := []string{usertest.TaskHost, usertest.TaskManager, usertest.JobManager}, []moment{started, started, writing, appearing}
+	k := kill{role: roles[random.IntN(3)], after: moments[random.IntN(4)]}
 	switch k.after {
 	case started:
 		k.delay = time.Duration(random.Int64N(int64(3 * time.Second)))
@@ -72,7 +74,7 @@ func TestKilledWhileCommitting(t *testing.T) {
 	c := hadooptest.Require(t)
 	in := c.TestDir(t)
 	want := text(t, c, in, 2, 50_000)
-	for _, role := range []string{taskHost, jobManager} {
+	for _, role := range []string{usertest.TaskHost, usertest.JobManager} {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
 			wordcountWithout(t, c, in, want, kill{role: role, after: appearing}, soak.Dice(t).IntN(4))
@@ -85,22 +87,22 @@ func wordcountWithout(t *testing.T, c *hadooptest.Cluster, in string, want map[s
 	u := newUser(t, c)
 	out := c.TestDir(t) + "/out"
 	w := u.submit([]string{"-p", "8", "-Dtaskmanager.numberOfTaskSlots=4", "-Dtaskmanager.memory.process.size=512m"},
-		binary(t, "examples/wordcount"), "--input", c.URI(in), "--output", c.URI(out))
-	id := w.app()
+		usertest.Binary(t, "examples/wordcount"), "--input", c.URI(in), "--output", c.URI(out))
+	id := w.App()
 	victims := u.await(w, k, out, id)
 	if len(victims) > 0 {
 		// It may have ended meanwhile: then the kill came too late, as kills at random moments may.
 		_ = syscall.Kill(victims[pick%len(victims)].PID, syscall.SIGKILL)
 	}
-	w.wait()
-	app := c.AwaitEnd(t, id, patience)
+	w.Wait()
+	app := c.AwaitEnd(t, id, usertest.Patience)
 	c.AwaitNoProcesses(t, id, time.Minute)
 	shown := visible(t, c, out)
-	t.Logf("killed %d of %s; %v, exit code %d, %d parts visible", min(1, len(victims)), k, app.FinalStatus, w.code, len(shown))
+	t.Logf("killed %d of %s; %v, exit code %d, %d parts visible", min(1, len(victims)), k, app.FinalStatus, w.Code, len(shown))
 	switch {
-	case app.FinalStatus == "SUCCEEDED" && w.code == 0:
-	case app.FinalStatus != "FAILED" || w.code != 2:
-		t.Errorf("exit code %d, and YARN says %v", w.code, app)
+	case app.FinalStatus == "SUCCEEDED" && w.Code == 0:
+	case app.FinalStatus != "FAILED" || w.Code != 2:
+		t.Errorf("exit code %d, and YARN says %v", w.Code, app)
 	case len(shown) == 0:
 		return
 	}
@@ -110,17 +112,17 @@ func wordcountWithout(t *testing.T, c *hadooptest.Cluster, in string, want map[s
 }
 
 // await waits for the moment of a kill and returns the processes of its role then. A run that ends before has none.
-func (u *user) await(w *command, k kill, out, id string) []hadooptest.Process {
+func (u *user) await(w *usertest.Command, k kill, out, id string) []hadooptest.Process {
 	var found []hadooptest.Process
 	came := map[moment]func() bool{
-		started:   func() bool { found = u.processes(id, k.role); return len(found) > 0 },
-		writing:   func() bool { return len(u.c.List(u.t, out)) > 1 }, // the marker is the first
-		appearing: func() bool { return len(visible(u.t, u.c, out)) > 0 },
+		started:   func() bool { found = u.Processes(id, k.role); return len(found) > 0 },
+		writing:   func() bool { return len(u.Cluster.List(u.T, out)) > 1 }, // the marker is the first
+		appearing: func() bool { return len(visible(u.T, u.Cluster, out)) > 0 },
 	}
 	for _, m := range []moment{started, writing, appearing} {
 		for !came[m]() {
 			select {
-			case <-w.done:
+			case <-w.Done():
 				return nil
 			case <-time.After(time.Millisecond):
 			}
@@ -128,11 +130,11 @@ func (u *user) await(w *command, k kill, out, id string) []hadooptest.Process {
 		if m == k.after {
 			break
 		}
-		found = u.processes(id, k.role) // soon enough: the next moment may be short
+		found = u.Processes(id, k.role) // soon enough: the next moment may be short
 	}
 	silence(k.delay)
 	if k.after == started { // there may be more by now, or others
-		found = u.processes(id, k.role)
+		found = u.Processes(id, k.role)
 	}
 	return found
 }

@@ -15,12 +15,13 @@ import (
 
 	"github.com/weftstream/weft/internal/hadooptest"
 	"github.com/weftstream/weft/internal/soak"
+	"github.com/weftstream/weft/internal/usertest"
 )
 
 // endpoint is the REST endpoint of an application that asks for no token; "" while there is none, as between two JobManagers.
 func (u *user) endpoint(id string) string {
-	u.t.Helper()
-	if address := u.c.App(u.t, id).AMAddress; address != "" {
+	u.T.Helper()
+	if address := u.Cluster.App(u.T, id).AMAddress; address != "" {
 		return "http://" + address
 	}
 	return ""
@@ -28,14 +29,14 @@ func (u *user) endpoint(id string) string {
 
 // call asks a JobManager, and says whether it has answered with 200.
 func (u *user) call(id, method, path string, body []byte, answer any) (ok bool, text string) {
-	u.t.Helper()
+	u.T.Helper()
 	base := u.endpoint(id)
 	if base == "" {
 		return false, "there is no endpoint"
 	}
-	q, err := http.NewRequestWithContext(u.t.Context(), method, base+path, bytes.NewReader(body))
+	q, err := http.NewRequestWithContext(u.T.Context(), method, base+path, bytes.NewReader(body))
 	if err != nil {
-		u.t.Fatal(err)
+		u.T.Fatal(err)
 	}
 	client := http.Client{Timeout: 10 * time.Second}
 	r, err := client.Do(q)
@@ -55,7 +56,7 @@ func (u *user) call(id, method, path string, body []byte, answer any) (ok bool, 
 
 // parallelisms are those of a job's vertices, by id, and whether all of its tasks run or have ended.
 func (u *user) parallelisms(id, job string) (all map[string]int, running bool, text string) {
-	u.t.Helper()
+	u.T.Helper()
 	var d struct {
 		State    string `json:"state"`
 		Vertices []struct {
@@ -75,9 +76,9 @@ func (u *user) parallelisms(id, job string) (all map[string]int, running bool, t
 
 // rescale asks for a parallelism, and waits until the job runs with it.
 func (u *user) rescale(id, job string, parallelism int) {
-	u.t.Helper()
+	u.T.Helper()
 	what := fmt.Sprintf("the job is rescaled to %d", parallelism)
-	hadooptest.Await(u.t, patience, what+": asked for", func() (bool, string) {
+	hadooptest.Await(u.T, usertest.Patience, what+": asked for", func() (bool, string) {
 		vertices, running, text := u.parallelisms(id, job)
 		if !running {
 			return false, text
@@ -88,11 +89,11 @@ func (u *user) rescale(id, job string, parallelism int) {
 		}
 		body, err := json.Marshal(bounds)
 		if err != nil {
-			u.t.Fatal(err)
+			u.T.Fatal(err)
 		}
 		return u.call(id, http.MethodPut, "/jobs/"+job+"/resource-requirements", body, nil)
 	})
-	hadooptest.Await(u.t, patience, what, func() (bool, string) {
+	hadooptest.Await(u.T, usertest.Patience, what, func() (bool, string) {
 		vertices, running, text := u.parallelisms(id, job)
 		for _, p := range vertices {
 			running = running && p == parallelism
@@ -112,24 +113,24 @@ func TestRescale(t *testing.T) {
 	const events, keys = 30_000, 100
 	options := append([]string{"-p", "2", "-Dtaskmanager.numberOfTaskSlots=1", "-Dsecurity.rest.authentication=none",
 		"-Dresourcemanager.taskmanager-timeout=2 s"}, restarting(c, dir)...)
-	w := u.submit(options, application(t, "counts"), "--events", strconv.Itoa(events), "--keys", strconv.Itoa(keys), "--rate", "300",
+	w := u.submit(options, usertest.App(t, "counts"), "--events", strconv.Itoa(events), "--keys", strconv.Itoa(keys), "--rate", "300",
 		"--output", c.URI(dir+"/out"))
-	id := w.app()
-	job := w.running()
+	id := w.App()
+	job := running(w)
 	for _, p := range []int{4, 1, 3} {
 		u.rescale(id, job, p)
-		hadooptest.Await(t, patience, fmt.Sprintf("%d containers", p+1), func() (bool, string) {
+		hadooptest.Await(t, usertest.Patience, fmt.Sprintf("%d containers", p+1), func() (bool, string) {
 			n := c.App(t, id).Containers
 			return n == p+1, fmt.Sprintf("%d containers", n)
 		})
-		role := []string{taskHost, taskManager, jobManager}[random.IntN(3)]
-		if victims := u.processes(id, role); len(victims) > 0 {
+		role := []string{usertest.TaskHost, usertest.TaskManager, usertest.JobManager}[random.IntN(3)]
+		if victims := u.Processes(id, role); len(victims) > 0 {
 			t.Logf("kill %s", role)
 			_ = syscall.Kill(victims[random.IntN(len(victims))].PID, syscall.SIGKILL)
 		}
 	}
-	w.wait()
-	u.yarnSays(id, "SUCCEEDED")
+	w.Wait()
+	u.YARNSays(id, "SUCCEEDED")
 	countsOf(t, c, dir+"/out", events, keys)
 	c.AwaitNoProcesses(t, id, time.Minute)
 }

@@ -11,13 +11,14 @@ import (
 
 	"github.com/weftstream/weft/internal/hadooptest"
 	"github.com/weftstream/weft/internal/soak"
+	"github.com/weftstream/weft/internal/usertest"
 )
 
 // full is a cluster that is full: one application runs on all nodes, another one has its JobManager and waits for the
 // containers of two TaskManagers, which can come when the first has ended.
 type full struct {
 	*user
-	holder, waiter     *command
+	holder, waiter     *usertest.Command
 	holderID, waiterID string
 	dir                string
 }
@@ -33,29 +34,29 @@ func fill(t *testing.T, c *hadooptest.Cluster) *full {
 	t.Helper()
 	f := &full{user: newUser(t, c), dir: c.TestDir(t)}
 	f.holder = f.submit([]string{"-p", "3", "-Dtaskmanager.memory.process.size=3g"},
-		application(t, "sums"), "--events", fmt.Sprint(holderEvents), "--rate", rate, "--output", c.URI(f.dir+"/holder"))
-	f.holderID = f.holder.app()
-	f.holder.running()
-	f.awaitProcesses(f.holderID, taskHost, 3)
+		usertest.App(t, "sums"), "--events", fmt.Sprint(holderEvents), "--rate", rate, "--output", c.URI(f.dir+"/holder"))
+	f.holderID = f.holder.App()
+	running(f.holder)
+	f.AwaitProcesses(f.holderID, usertest.TaskHost, 3)
 	f.waiter = f.submit([]string{"-p", "2", "-Dtaskmanager.memory.process.size=1200m"},
-		application(t, "sums"), "--events", fmt.Sprint(waiterEvents), "--rate", rate, "--output", c.URI(f.dir+"/waiter"))
-	f.waiterID = f.waiter.app()
+		usertest.App(t, "sums"), "--events", fmt.Sprint(waiterEvents), "--rate", rate, "--output", c.URI(f.dir+"/waiter"))
+	f.waiterID = f.waiter.App()
 	f.logged(f.waiterID, "workers declared")
 	return f
 }
 
 // succeed checks that both end as if nothing had happened, and that the second one got what it needs and no more.
 func (f *full) succeed() {
-	t := f.t
+	t := f.T
 	t.Helper()
-	f.holder.ended(0, "has finished")
-	f.yarnSays(f.holderID, "SUCCEEDED")
-	complete(t, f.c, f.dir+"/holder", sumsOf(holderEvents, 100))
-	f.awaitProcesses(f.waiterID, taskHost, 2)
+	f.holder.Ended(0, "has finished")
+	f.YARNSays(f.holderID, "SUCCEEDED")
+	complete(t, f.Cluster, f.dir+"/holder", sumsOf(holderEvents, 100))
+	f.AwaitProcesses(f.waiterID, usertest.TaskHost, 2)
 	f.holds(f.waiterID, 3)
-	f.waiter.ended(0, "has finished")
-	f.yarnSays(f.waiterID, "SUCCEEDED")
-	complete(t, f.c, f.dir+"/waiter", sumsOf(waiterEvents, 100))
+	f.waiter.Ended(0, "has finished")
+	f.YARNSays(f.waiterID, "SUCCEEDED")
+	complete(t, f.Cluster, f.dir+"/waiter", sumsOf(waiterEvents, 100))
 }
 
 // TestResourceManagerRestart: YARN's ResourceManager dies while one job runs and another waits for containers. The running
@@ -91,20 +92,20 @@ func TestTokenRollover(t *testing.T) {
 	c := ownCluster(t, 2, "yarn-site:yarn.resourcemanager.am-rm-tokens.master-key-rolling-interval-secs=20",
 		"yarn-site:yarn.am.liveness-monitor.expiry-interval-ms=5000")
 	u := newUser(t, c)
-	session := u.start("yarn-session", "-d", "-Djobmanager.memory.process.size=256m", "-Dtaskmanager.memory.process.size=256m",
+	session := u.Start("yarn-session", "-d", "-Djobmanager.memory.process.size=256m", "-Dtaskmanager.memory.process.size=256m",
 		"-Dresourcemanager.taskmanager-timeout=1s", "-Dyarn.heartbeat.interval=1")
-	id := session.app()
-	session.ended(0)
+	id := session.App()
+	session.Ended(0)
 	silence(70 * time.Second)
 	c.Kill(t, hadooptest.ResourceManager)
 	c.Start(t, hadooptest.ResourceManager)
 	u.logged(id, "again=true")
 	for range 2 {
-		u.start("run", "-t", "yarn-session", "-Dyarn.application.id="+id, "-p", "3", application(t, "sums")).ended(0, "has finished")
+		u.Start("run", "-t", "yarn-session", "-Dyarn.application.id="+id, "-p", "3", usertest.App(t, "sums")).Ended(0, "has finished")
 		silence(25 * time.Second)
 	}
-	u.start("yarn-session", "stop", id).ended(0)
-	u.yarnSays(id, "SUCCEEDED")
+	u.Start("yarn-session", "stop", id).Ended(0)
+	u.YARNSays(id, "SUCCEEDED")
 }
 
 // ownCluster brings up a Hadoop for one test.

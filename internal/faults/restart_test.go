@@ -13,6 +13,7 @@ import (
 
 	"github.com/weftstream/weft/internal/hadooptest"
 	"github.com/weftstream/weft/internal/soak"
+	"github.com/weftstream/weft/internal/usertest"
 )
 
 // restarting are options of an application that checkpoints often and goes on after any failure.
@@ -74,15 +75,15 @@ func exactlyOnce(t *testing.T, c *hadooptest.Cluster, random *rand.Rand, kills i
 	u := newUser(t, c)
 	dir := c.TestDir(t)
 	rate := strconv.Itoa(events / (6 + 4*kills))
-	w := u.submit(append([]string{"-p", "2"}, restarting(c, dir)...), application(t, "counts"), "--events", strconv.Itoa(events),
+	w := u.submit(append([]string{"-p", "2"}, restarting(c, dir)...), usertest.App(t, "counts"), "--events", strconv.Itoa(events),
 		"--keys", strconv.Itoa(keys), "--rate", rate, "--output", c.URI(dir+"/out"))
-	id := w.app()
-	w.running()
+	id := w.App()
+	running(w)
 	killed := 0
 	for range kills {
 		silence(time.Duration(500+random.IntN(3000)) * time.Millisecond)
-		role := []string{taskHost, taskHost, taskManager, jobManager}[random.IntN(4)]
-		victims := u.processes(id, role)
+		role := []string{usertest.TaskHost, usertest.TaskHost, usertest.TaskManager, usertest.JobManager}[random.IntN(4)]
+		victims := u.Processes(id, role)
 		if len(victims) == 0 {
 			continue // it is being restarted, or has ended
 		}
@@ -92,8 +93,8 @@ func exactlyOnce(t *testing.T, c *hadooptest.Cluster, random *rand.Rand, kills i
 			killed++
 		}
 	}
-	w.wait()
-	u.yarnSays(id, "SUCCEEDED")
+	w.Wait()
+	u.YARNSays(id, "SUCCEEDED")
 	if killed == 0 {
 		t.Error("nothing was killed")
 	}
@@ -109,23 +110,23 @@ func TestSavepoint(t *testing.T) {
 	u := newUser(t, c)
 	dir := c.TestDir(t)
 	const events, keys = 6000, 50
-	program := []string{application(t, "counts"), "--events", strconv.Itoa(events), "--keys", strconv.Itoa(keys), "--rate", "1000",
+	program := []string{usertest.App(t, "counts"), "--events", strconv.Itoa(events), "--keys", strconv.Itoa(keys), "--rate", "1000",
 		"--output", c.URI(dir + "/out")}
 	options := restarting(c, dir)
 	first := u.submit(append([]string{"-p", "2"}, options...), program...)
-	id := first.app()
-	job := first.running()
-	hadooptest.Await(t, patience, "something is committed", func() (bool, string) { return len(visible(t, c, dir+"/out")) > 0, "" })
-	stop := u.start("stop", "-t", "yarn-application", "-Dyarn.application.id="+id, "-p", c.URI(dir+"/savepoints"), job)
-	stop.ended(0, `Savepoint completed. Path: hdfs://`)
-	first.ended(0, "has finished")
-	u.yarnSays(id, "SUCCEEDED")
-	_, path, _ := strings.Cut(stop.says(`Path: \S+`), "Path: ")
+	id := first.App()
+	job := running(first)
+	hadooptest.Await(t, usertest.Patience, "something is committed", func() (bool, string) { return len(visible(t, c, dir+"/out")) > 0, "" })
+	stop := u.Start("stop", "-t", "yarn-application", "-Dyarn.application.id="+id, "-p", c.URI(dir+"/savepoints"), job)
+	stop.Ended(0, `Savepoint completed. Path: hdfs://`)
+	first.Ended(0, "has finished")
+	u.YARNSays(id, "SUCCEEDED")
+	_, path, _ := strings.Cut(stop.Says(`Path: \S+`), "Path: ")
 
 	second := u.submit(append([]string{"-p", "3", "-s", path}, options...), program...)
-	id = second.app()
-	second.ended(0, "has finished")
-	u.yarnSays(id, "SUCCEEDED")
+	id = second.App()
+	second.Ended(0, "has finished")
+	u.YARNSays(id, "SUCCEEDED")
 	countsOf(t, c, dir+"/out", events, keys)
 	c.AwaitNoProcesses(t, id, time.Minute)
 }

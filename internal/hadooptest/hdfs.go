@@ -30,7 +30,7 @@ func (c *Cluster) TestDir(t testing.TB) string {
 			return
 		}
 		query := url.Values{"op": {"DELETE"}, "recursive": {"true"}}
-		if _, err := c.hdfs(http.MethodDelete, dir, query, nil); err != nil {
+		if _, err := c.WebHDFS(http.MethodDelete, dir, query); err != nil {
 			t.Errorf("remove the test's HDFS directory: %v", err)
 		}
 	})
@@ -45,7 +45,7 @@ func (c *Cluster) URI(name string) string { return "hdfs://" + c.NameNode + name
 func (c *Cluster) MkdirAll(t testing.TB, dir string, permission uint32) {
 	t.Helper()
 	query := url.Values{"op": {"MKDIRS"}, "permission": {fmt.Sprintf("%o", permission)}}
-	if _, err := c.hdfs(http.MethodPut, dir, query, nil); err != nil {
+	if _, err := c.WebHDFS(http.MethodPut, dir, query); err != nil {
 		t.Fatalf("create the HDFS directory %s: %v", dir, err)
 	}
 }
@@ -54,7 +54,7 @@ func (c *Cluster) MkdirAll(t testing.TB, dir string, permission uint32) {
 func (c *Cluster) WriteFile(t testing.TB, name string, data []byte) {
 	t.Helper()
 	query := url.Values{"op": {"CREATE"}, "overwrite": {"true"}, "noredirect": {"true"}}
-	answer, err := c.hdfs(http.MethodPut, name, query, nil)
+	answer, err := c.WebHDFS(http.MethodPut, name, query)
 	var where struct{ Location string }
 	if err == nil {
 		err = json.Unmarshal(answer, &where)
@@ -70,7 +70,7 @@ func (c *Cluster) WriteFile(t testing.TB, name string, data []byte) {
 // ReadFile returns what an HDFS file holds, up to 64 MB.
 func (c *Cluster) ReadFile(t testing.TB, name string) []byte {
 	t.Helper()
-	data, err := c.hdfs(http.MethodGet, name, url.Values{"op": {"OPEN"}}, nil)
+	data, err := c.WebHDFS(http.MethodGet, name, url.Values{"op": {"OPEN"}})
 	if err != nil {
 		t.Fatalf("read the HDFS file %s: %v", name, err)
 	}
@@ -96,7 +96,7 @@ func (c *Cluster) List(t testing.TB, dir string) []FileStatus {
 			FileStatus []FileStatus
 		}
 	}
-	answer, err := c.hdfs(http.MethodGet, dir, url.Values{"op": {"LISTSTATUS"}}, nil)
+	answer, err := c.WebHDFS(http.MethodGet, dir, url.Values{"op": {"LISTSTATUS"}})
 	if status := (*StatusError)(nil); errors.As(err, &status) && status.Status == http.StatusNotFound {
 		return nil
 	}
@@ -129,12 +129,14 @@ func (c *Cluster) Walk(t testing.TB, dir string) []string {
 	return paths
 }
 
-func (c *Cluster) hdfs(method, name string, query url.Values, body []byte) ([]byte, error) {
+// WebHDFS asks for an operation on an HDFS path, query's op, as the superuser, and returns the answer, up to 64 MB. The error
+// wraps a [StatusError] if the NameNode refuses.
+func (c *Cluster) WebHDFS(method, name string, query url.Values) ([]byte, error) {
 	me, err := user.Current()
 	if err != nil {
 		return nil, err
 	}
 	query.Set("user.name", me.Username) // whoever brought the cluster up is HDFS's superuser
 	target := c.nameNodeWeb + "/webhdfs/v1" + (&url.URL{Path: name}).EscapedPath() + "?" + query.Encode()
-	return c.do(context.Background(), method, target, "", bytes.NewReader(body))
+	return c.do(context.Background(), method, target, "", nil)
 }

@@ -94,7 +94,7 @@ func checkpointVerb(env *Env) verb {
 		Name: "checkpoint", Usage: "take a checkpoint of a job now", ArgsUsage: "[options] <job id>", Description: `Examples:
   weft checkpoint 0f3c2a51d9874e0b8a54b8d7c1e2f693`,
 		Flags: append([]cli.Flag{
-			&cli.BoolFlag{Name: "full", Usage: "take a full one, which every checkpoint is", Hidden: true},
+			&cli.BoolFlag{Name: "full", Usage: "taken for Flink's sake, and without effect", Hidden: true},
 		}, o.flags()...),
 		Action: func(c *cli.Context) error {
 			if err := o.one(c, "Missing JobID. Specify a Job ID to manipulate a checkpoint."); err != nil {

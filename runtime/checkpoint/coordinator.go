@@ -18,6 +18,8 @@ var (
 	ErrNoDirectory = errors.New("no savepoint directory: name one, or set execution.checkpointing.savepoint-dir")
 	// ErrAborted answers a request whose checkpoint was given up.
 	ErrAborted = errors.New("the checkpoint was aborted")
+	// ErrNotStopped answers a request for a savepoint that ends the job: it is complete, and the job didn't end with it.
+	ErrNotStopped = errors.New("the savepoint is complete, but the job didn't end with it")
 )
 
 // Request asks for a savepoint, or for a checkpoint now.

@@ -12,8 +12,8 @@ import (
 // SavepointRequest asks for a savepoint.
 type SavepointRequest = jobmaster.SavepointRequest
 
-// TriggerSavepoint takes a savepoint of a job and returns its path once it is complete. Errors wrap ErrUnknownJob, ErrEnded,
-// checkpoint.ErrNotRunning, checkpoint.ErrNoDirectory or checkpoint.ErrAborted.
+// TriggerSavepoint takes a savepoint of a job and returns its path once it is complete, and the job has ended if it is to. Errors wrap ErrUnknownJob, ErrEnded,
+// checkpoint.ErrNotRunning, ErrNoDirectory, ErrAborted or ErrNotStopped.
 func (d *Dispatcher) TriggerSavepoint(ctx context.Context, id graph.JobID, r SavepointRequest) (string, error) {
 	m, err := d.live(id)
 	if err != nil {

@@ -21,6 +21,10 @@ type checkpointing struct {
 	// stopAt is the savepoint after whose commits the job is to end; stopped says that it does.
 	stopAt  int64
 	stopped bool
+	// stopRequest is the latest request for a savepoint that ends the job, and stopAnswer that it is complete: whoever asked is told
+	// once the job has ended, or that it doesn't.
+	stopRequest int64
+	stopAnswer  *checkpoint.Answer
 }
 
 // checkpointCommit is what a completed checkpoint has sinks commit.
@@ -144,11 +148,14 @@ func (c *core) checkpointActions(now int64) {
 		case checkpoint.Commit:
 			c.commitCheckpoint(now, a.ID, a.Commits)
 		case checkpoint.Answer:
-			if a.Request == rescaleRequest {
+			switch {
+			case a.Request == rescaleRequest:
 				rescale = &a
-				continue
+			case a.Request == c.stopRequest && a.Err == nil:
+				c.stopAnswer = &a
+			default:
+				c.emit(answerAction{a})
 			}
-			c.emit(answerAction{a})
 		case checkpoint.Fail:
 			c.fail(now, c.jobFailure(now, a.Reason))
 		case checkpoint.Note:
@@ -307,6 +314,23 @@ func (c *core) trigger(now int64, r checkpoint.Request) {
 		c.emit(answerAction{checkpoint.Answer{Request: r.ID, Err: fmt.Errorf("%w: the job is %s", checkpoint.ErrNotRunning, c.status)}})
 		return
 	}
+	if r.Stop && !c.cp.Stopping() {
+		c.stopRequest = r.ID
+	}
 	c.cp.Trigger(now, r)
 	c.checkpointActions(now)
+}
+
+// tellStopped answers whoever asked for a savepoint that ends the job, once that is complete: the job has ended so, or why not is
+// what happens to it instead.
+func (c *core) tellStopped(whyNot string) {
+	a := c.stopAnswer
+	if a == nil {
+		return
+	}
+	if whyNot != "" {
+		a.Err = fmt.Errorf("%w: %s; the savepoint is %s", checkpoint.ErrNotStopped, whyNot, a.Path)
+	}
+	c.emit(answerAction{*a})
+	c.stopAnswer = nil
 }

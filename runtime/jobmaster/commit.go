@@ -277,6 +277,11 @@ func (c *core) ended(now int64) {
 		c.emit(cleanAction{clean})
 	}
 	c.checkpointActions(now)
+	whyNot := ""
+	if c.ending != finished {
+		whyNot = fmt.Sprintf("it is %s", c.ending)
+	}
+	c.tellStopped(whyNot)
 	c.setStatus(now, c.ending)
 	if c.done {
 		return // an illegal transition has suspended the job

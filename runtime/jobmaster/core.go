@@ -237,6 +237,7 @@ func (c *core) suspend(now int64, err error) {
 	c.timestamps[suspended], c.modified = now, now
 	c.cp.Stopped(now, err.Error())
 	c.checkpointActions(now)
+	c.tellStopped(err.Error())
 	c.clearDeadlines()
 	c.done = true
 	c.emit(releaseAction{reason: "the job is suspended: " + err.Error()})

@@ -51,6 +51,7 @@ func (c *core) beginRestart(now int64, why string, where regionSet) {
 	}
 	c.cp.Stopped(now, "the job is restarted")
 	c.checkpointActions(now)
+	c.tellStopped("it is restarted: " + why)
 	if c.deployed {
 		c.planned = max(c.planned, c.slots)
 	}

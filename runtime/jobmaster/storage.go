@@ -293,8 +293,8 @@ type SavepointRequest struct {
 	Stop, Drain, Cancel bool
 }
 
-// TriggerSavepoint takes a savepoint and returns its path once it is complete. Errors wrap checkpoint.ErrNotRunning,
-// ErrNoDirectory or ErrAborted.
+// TriggerSavepoint takes a savepoint and returns its path once it is complete, with Stop once the job has ended. Errors wrap
+// checkpoint.ErrNotRunning, ErrNoDirectory, ErrAborted or ErrNotStopped.
 func (m *JobMaster) TriggerSavepoint(ctx context.Context, r SavepointRequest) (string, error) {
 	a, err := m.trigger(ctx, checkpoint.Request{Savepoint: true, Directory: r.Directory, Stop: r.Stop, Drain: r.Drain})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -202,6 +203,9 @@ func (s *session) runLocal(ctx context.Context, o *runOptions) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.In, s.Out, s.Err
 	cmd.Cancel = func() error { return cmd.Process.Signal(stopSignal(ctx)) }
 	cmd.WaitDelay = closeTimeout + 10*time.Second // it cancels its jobs first
+	link.DieWithParent(cmd)
+	runtime.LockOSThread() // the application's end would be that of the thread that has started it
+	defer runtime.UnlockOSThread()
 	err = cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() > 0 {

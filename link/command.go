@@ -29,7 +29,7 @@ func Command(role Role, path string, args ...string) (*Child, error) {
 		return nil, fmt.Errorf("start %s in the %s role: nobody starts that", path, role)
 	}
 	c := &Child{Cmd: exec.Command(path, args...), Role: role}
-	dieWithParent(c.Cmd)
+	DieWithParent(c.Cmd)
 	conn, file, err := linkPair()
 	if err != nil {
 		return nil, fmt.Errorf("start %s as %s: %w", path, role, err)

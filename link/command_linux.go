@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// dieWithParent has the kernel kill the child when the thread that started it ends. It stands beside the end of the link
-// for the child that is too stuck to notice that. No session or process group of its own: YARN measures and kills a
+// DieWithParent has the kernel kill c's process when the thread that starts it ends: lock it to the goroutine, or use a Spawner. It
+// stands beside the end of the link for the child that is too stuck to notice that, or has none. No session or process group of its own: YARN measures and kills a
 // container by its process tree.
-func dieWithParent(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
+func DieWithParent(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

@@ -121,7 +121,7 @@ func (c *core) settle(now int64) {
 		c.redeploy(now) // while other regions go on
 		return
 	}
-	if c.unfinished > 0 || c.done || c.appending != nil {
+	if c.unfinished > 0 || c.done || c.appending != nil || c.cp.Storing() { // what is being stored may outlive the job
 		return
 	}
 	switch c.status {
@@ -129,7 +129,7 @@ func (c *core) settle(now int64) {
 		switch {
 		case c.stopped:
 			c.end(now, finished)
-		case c.suspect == nil && !c.committing() && !c.cp.Storing() && len(c.checkpointCommits) == 0:
+		case c.suspect == nil && !c.committing() && len(c.checkpointCommits) == 0:
 			c.allFinished(now)
 		}
 	case failing:

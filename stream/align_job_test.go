@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"context"
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -63,15 +64,17 @@ func (r *gatedReader) Snapshot() ([][]byte, error) { return [][]byte{{0}}, nil }
 
 // commitCounter tells of each completed checkpoint.
 type commitCounter struct {
-	n    *atomic.Int64
-	once *sync.Once
+	n, flushes *atomic.Int64
+	once       *sync.Once
 	// third is closed by the third commit.
 	third chan struct{}
 }
 
 func (c commitCounter) Open(*stream.Runtime) (stream.SinkWriter[int64], error) { return c, nil }
 func (c commitCounter) Write(*int64, stream.Time) error                        { return nil }
-func (c commitCounter) Flush() ([][]byte, error)                               { return [][]byte{{1}}, nil }
+func (c commitCounter) Flush() ([][]byte, error) {
+	return [][]byte{binary.AppendVarint(nil, c.flushes.Add(1))}, nil
+}
 func (c commitCounter) Commit(*stream.Runtime, [][]byte) error {
 	if c.n.Add(1) >= 3 {
 		c.once.Do(func() { close(c.third) })
@@ -85,7 +88,7 @@ func TestAlignedSourcesOfAJob(t *testing.T) {
 	const n = 20_000
 	gate := make(chan struct{})
 	fast := streamtest.Collect[int64]()
-	commits := commitCounter{&atomic.Int64{}, &sync.Once{}, make(chan struct{})}
+	commits := commitCounter{&atomic.Int64{}, &atomic.Int64{}, &sync.Once{}, make(chan struct{})}
 	job := stream.Define("test-aligned-sources", func(env *stream.Env, _ struct{}) error {
 		at := func(v int64) stream.Time { return stream.Time(v) }
 		align := []stream.TimeOption{stream.Align("g", time.Second), stream.AlignEvery(10 * time.Millisecond)}

@@ -32,7 +32,8 @@ type Sink[T any] interface {
 type SinkWriter[T any] interface {
 	// Write takes one record; t is NoTime where it has no event time. v is not kept beyond the call.
 	Write(v *T, t Time) error
-	// Flush makes everything written durable and describes it for Commit: at a barrier, or at the end.
+	// Flush makes everything written durable and describes it for Commit: at a barrier, or at the end. A sink's committables are
+	// told apart by their bytes: one that is the same as an earlier one, of any subtask, is taken for that and not committed again.
 	Flush() (committables [][]byte, err error)
 }
 
